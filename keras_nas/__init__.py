@@ -1,0 +1,31 @@
+"""keras_nas: neural architecture search for Keras 3.
+
+Learn while training which channels are worth their cost, cut that network
+out as a plain Keras model, and export it with a proof of equality.
+"""
+
+from keras_nas.costs import Cost
+from keras_nas.costs import ExpectedFLOPs
+from keras_nas.costs import ExpectedParams
+from keras_nas.costs import count_cost
+from keras_nas.costs import decided_cost
+from keras_nas.layers import FiGSMask
+from keras_nas.layers import LogisticSigmoidMask
+from keras_nas.slicing import insert_masks
+from keras_nas.slicing import slice_model
+from keras_nas.spaces.architecture import Architecture
+from keras_nas.version import __version__
+
+__all__ = [
+    "Architecture",
+    "Cost",
+    "ExpectedFLOPs",
+    "ExpectedParams",
+    "FiGSMask",
+    "LogisticSigmoidMask",
+    "__version__",
+    "count_cost",
+    "decided_cost",
+    "insert_masks",
+    "slice_model",
+]

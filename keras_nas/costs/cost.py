@@ -1,0 +1,174 @@
+"""Cost: what a model costs, layer by layer."""
+
+import dataclasses
+
+from keras_nas.costs.counting import node_costs
+from keras_nas.costs.counting import read_full
+from keras_nas.costs.counting import read_scales
+from keras_nas.graph import COST_PARTS
+from keras_nas.graph import flow_of
+from keras_nas.slicing.decisions import mask_scales
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """The cost of one call of a layer; `print` it for a line of the table.
+
+    Attributes:
+        name: Name of the layer.
+        type: Name of its class.
+        output_shape: Shape of the call's output in the model as given.
+        macs: Multiply-adds.
+        pool: Elements read by a global average pool, which some authors add
+            to the multiply-adds.
+        kernels: Weights of convolution and dense kernels.
+        biases: Biases.
+        norm: Scales and offsets of normalizations.
+    """
+
+    name: str
+    type: str
+    output_shape: tuple
+    macs: int
+    pool: int
+    kernels: int
+    biases: int
+    norm: int
+
+    @property
+    def params(self):
+        return self.kernels + self.biases + self.norm
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a model costs; `print` it for a table.
+
+    One multiply-add counts as 1, and only those of convolution and dense
+    kernels count, as in all five papers. Parameters are the trained ones:
+    kernels, biases, and the scales and offsets of normalizations; moving
+    statistics and mask layers do not count.
+
+    Attributes:
+        layers: Tuple of `LayerCost`, one for each call of a layer that costs
+            anything.
+    """
+
+    layers: tuple
+
+    @property
+    def macs(self):
+        """Multiply-adds for one sample."""
+        return self._sum("macs")
+
+    @property
+    def params(self):
+        """Trained parameters."""
+        return self._sum("params")
+
+    @property
+    def pool(self):
+        """Elements read by global average pools, for one sample."""
+        return self._sum("pool")
+
+    @property
+    def kernels(self):
+        """Weights of convolution and dense kernels."""
+        return self._sum("kernels")
+
+    @property
+    def biases(self):
+        """Biases."""
+        return self._sum("biases")
+
+    @property
+    def norm(self):
+        """Scales and offsets of normalizations."""
+        return self._sum("norm")
+
+    def _sum(self, part):
+        return sum(getattr(layer, part) for layer in self.layers)
+
+    def __str__(self):
+        width = max([len(layer.name) for layer in self.layers] + [5])
+        line = f"{{:<{width}}}  {{:<18}} {{:<20}} {{:>15}} {{:>12}}"
+        rows = [line.format("layer", "type", "output", "MACs", "params")]
+        for layer in self.layers:
+            shape = ", ".join(str(s) for s in layer.output_shape[1:])
+            rows.append(
+                line.format(
+                    layer.name,
+                    layer.type[:18],
+                    f"({shape})",
+                    f"{layer.macs:,}",
+                    f"{layer.params:,}",
+                )
+            )
+        total = (f"{self.macs:,}", f"{self.params:,}")
+        rows.append(line.format("total", "", "", *total))
+        return "\n".join(rows)
+
+
+def count_cost(model):
+    """Counts the multiply-adds and parameters of a model as it stands.
+
+    Masks count as if they kept everything; `decided_cost` counts what they
+    have decided.
+
+    Args:
+        model: A Functional or Sequential Keras model with a fixed input size.
+
+    Returns:
+        A `Cost`.
+
+    Raises:
+        ValueError: If the model is not a built Keras 3 model, or a spatial
+            size that the cost depends on is unknown.
+
+    Example:
+
+    >>> import keras, keras_nas
+    >>> model = keras.Sequential(
+    ...     [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)]
+    ... )
+    >>> keras_nas.count_cost(model).macs
+    3888
+    """
+    flow = flow_of(model)
+    return _cost(flow, read_full(flow))
+
+
+def decided_cost(model, architecture=None):
+    """Counts what `slice_model(model, architecture)` would cost.
+
+    It equals `count_cost` of the sliced model, without slicing.
+
+    Args:
+        model: A model with masks.
+        architecture: An `Architecture`; by default what the masks have
+            decided so far.
+
+    Returns:
+        A `Cost`.
+
+    Raises:
+        ValueError: As `count_cost`, or if the architecture does not fit.
+    """
+    flow = flow_of(model)
+    return _cost(flow, read_scales(flow, mask_scales(flow, architecture)))
+
+
+def _cost(flow, reading):
+    rows = []
+    for node, parts in node_costs(flow, reading):
+        if any(parts[part] for part in COST_PARTS):
+            operation, output = node.operation, node.output_tensors[0]
+            rows.append(
+                LayerCost(
+                    operation.name,
+                    type(operation).__name__,
+                    tuple(output.shape),
+                    **parts,
+                )
+            )
+    return Cost(tuple(rows))

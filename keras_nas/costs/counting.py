@@ -1,0 +1,70 @@
+"""From a reading of a model's channels to its cost, part by part."""
+
+import numpy as np
+from keras import ops
+
+from keras_nas.graph import COST_PARTS
+from keras_nas.graph import Reading
+
+_PER_CALL = ("macs", "pool")
+
+
+def node_costs(flow, reading):
+    """Returns one `(node, parts)` per call of a layer.
+
+    Multiply-adds and pooled elements count for each call; the parameters of
+    a layer that is called several times count once, at its first call.
+
+    Args:
+        flow: A `ChannelFlow`.
+        reading: A `Reading` of it.
+
+    Returns:
+        List of `(node, dict)` with a number, or a scalar tensor where it
+        depends on the masks, for each of `COST_PARTS`.
+    """
+    exact = reading.ops is np
+    used = {}
+    for node in flow.graph.nodes:
+        key, live = id(node.operation), reading.live(node)
+        used[key] = reading.maximum(used.get(key, 0.0), live)
+    rows = []
+    for node, rule in zip(flow.graph.nodes, flow.rules, strict=True):
+        parts = dict.fromkeys(COST_PARTS, 0)
+        parts.update(rule.cost(node, flow, reading))
+        # The parameters are gone with the first call.
+        params_used = used.pop(id(node.operation), 0.0)
+        for part in COST_PARTS:
+            per_call = part in _PER_CALL
+            times = reading.live(node) if per_call else params_used
+            parts[part] = _times(parts[part], times, exact)
+        rows.append((node, parts))
+    return rows
+
+
+def _times(value, times, exact):
+    if exact:
+        return int(value) * int(times)
+    return 0 if isinstance(value, int) and not value else value * times
+
+
+def read_probabilities(flow):
+    """Returns the differentiable reading: every mask's probabilities."""
+    probabilities = [
+        ops.cast(mask.probabilities(), "float32") for mask in flow.masks
+    ]
+    return Reading(flow, probabilities, ops)
+
+
+def read_full(flow):
+    """Returns the reading in which every mask keeps everything."""
+    return Reading(flow, [np.ones(_channels(m), "float32") for m in flow.masks])
+
+
+def read_scales(flow, scales):
+    """Returns the reading in which a mask keeps the channels of its scale."""
+    return Reading(flow, [(s != 0).astype("float32") for s in scales])
+
+
+def _channels(mask):
+    return mask.probabilities().shape[0]

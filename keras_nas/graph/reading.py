@@ -1,0 +1,244 @@
+"""One reading of a channel flow: probabilities, or decisions.
+
+`Reading(flow, probabilities, keras.ops)` is differentiable and gives expected
+counts; `Reading(flow, decisions)`, with 0/1 vectors and NumPy, gives the very
+channels that the slicer keeps. Both run the code below, so at probabilities
+of 0 and 1 they agree exactly.
+
+A Python float stands for a vector of equal, constant entries, so that parts
+of a model that no mask reaches cost nothing at run time.
+"""
+
+import numpy as np
+from keras import tree
+
+
+class Reading:
+    """Evaluates the formulas of a flow, then the demand, from the back.
+
+    Args:
+        flow: A `ChannelFlow`.
+        probabilities: One vector per mask of `flow.masks`: the probability
+            that each channel is kept.
+        ops: The namespace to compute with: `numpy` or `keras.ops`.
+    """
+
+    def __init__(self, flow, probabilities, ops=np):
+        self.flow = flow
+        self.ops = ops
+        self._probabilities = probabilities
+        self._values = {}
+        self._gates = {}
+        self._demands = {}
+        self._live = {}
+        self._counts = {}
+        for tensor in tree.flatten(flow.graph.outputs):
+            self._demand(tensor, 1.0)
+        for node, rule in zip(
+            reversed(flow.graph.nodes), reversed(flow.rules), strict=True
+        ):
+            out = [self.demand(t) for t in node.output_tensors]
+            self._live[node.index] = self.any_of(
+                [self.some(demand) for demand in out]
+            )
+            demands = rule.demand(node, flow, self, out)
+            for tensor, demand in zip(
+                node.input_tensors, demands, strict=True
+            ):
+                self._demand(tensor, demand)
+        self._keep()
+
+    # What the rules and the users of a reading ask for.
+
+    def alive(self, state):
+        """Returns P(channel varies), `(channels,)`."""
+        return self.value(state.alive)
+
+    def nonzero(self, state):
+        """Returns P(channel is not the constant 0), `(channels,)`."""
+        return self.value(state.nonzero)
+
+    def demand(self, tensor):
+        """Returns P(some consumer needs the channel), `(channels,)`."""
+        return self._demands.get(id(tensor), 0.0)
+
+    def live(self, node):
+        """Returns P(the node is needed at all)."""
+        return self._live[node.index]
+
+    def kept(self, state):
+        """Returns P(channel stays), `(channels,)`."""
+        if self._known[self.flow.group[state.ids]].all():
+            return 1.0
+        index = self._compact[self.flow.group[state.ids]]
+        return self.ops.take(self._kept, index, axis=0)
+
+    def count(self, state):
+        """Returns the expected number of channels that stay."""
+        key = id(state.ids)
+        if key not in self._counts:
+            kept = self.kept(state)
+            if is_constant(kept):
+                count = state.length
+            elif self.ops is np:
+                count = int(kept.sum())
+            else:
+                count = self.ops.sum(kept)
+            self._counts[key] = count
+        return self._counts[key]
+
+    # Arithmetic of statements; Python floats are constants.
+
+    def product(self, a, b):
+        """Returns P(a and b), for independent `a` and `b`."""
+        for x, y in ((a, b), (b, a)):
+            if is_constant(x):
+                return y if x == 1.0 else 0.0
+        return a * b
+
+    def maximum(self, a, b):
+        """Returns P(a or b) where one of them implies the other."""
+        for x, y in ((a, b), (b, a)):
+            if is_constant(x):
+                return 1.0 if x == 1.0 else y
+        return self.ops.maximum(a, b)
+
+    def negation(self, a):
+        return 1.0 - a
+
+    def any_of(self, values):
+        """Returns P(at least one of some independent statements)."""
+        if len(values) == 1:
+            return values[0]
+        none = 1.0
+        for value in values:
+            none = self.product(none, self.negation(value))
+        return self.negation(none)
+
+    def some(self, vector):
+        """Returns P(at least one entry of a vector)."""
+        if is_constant(vector):
+            return vector
+        return 1.0 - self.ops.prod(1.0 - vector)
+
+    def take(self, vector, index):
+        if is_constant(vector):
+            return vector
+        return self.ops.take(vector, np.asarray(index), axis=0)
+
+    def fold(self, vector, index, length):
+        """Returns, for each of `length` channels, the largest entry of
+        `vector` among those j with `index[j]` equal to the channel."""
+        if is_constant(vector):
+            return vector
+        return self._segment_max(vector, np.asarray(index), length)
+
+    def at_least_one(self, vector, live):
+        """Demands channel 0 where a live layer would get no input at all."""
+        if is_constant(vector) or vector.ndim == 0:
+            return vector
+        none = self.product(live, self.ops.prod(1.0 - vector))
+        first = np.zeros(vector.shape[0], "float32")
+        first[0] = 1.0
+        return vector + first * none
+
+    def value(self, channels):
+        """Returns the value of formulas, a vector or a constant."""
+        if channels.always_on:
+            return 1.0
+        if channels not in self._values:
+            parts = [self._segment(segment) for segment in channels]
+            self._values[channels] = (
+                parts[0] if len(parts) == 1 else self.ops.concatenate(parts)
+            )
+        return self._values[channels]
+
+    # How it is computed.
+
+    def _segment(self, segment):
+        terms = []
+        for masks, gate in sorted(segment.terms, key=_order):
+            term = self._gate(gate)
+            for mask, at, step in sorted(masks):
+                vector = self._probabilities[mask]
+                stop = at + segment.length if step else at + 1
+                term = self.product(term, vector[at:stop])
+            terms.append(term)
+        value = self.any_of(terms) if terms else 0.0
+        return value * np.ones(segment.length, "float32")
+
+    def _gate(self, gate):
+        if gate.kind == "true":
+            return 1.0
+        if gate not in self._gates:
+            self._gates[gate] = self._new_gate(gate)
+        return self._gates[gate]
+
+    def _new_gate(self, gate):
+        if gate.kind == "some channel":
+            return self.some(self.value(gate.operands))
+        values = [self._gate(operand) for operand in gate.operands]
+        if gate.kind == "any":
+            return self.any_of(values)
+        result = 1.0
+        for value in values:
+            result = self.product(result, value)
+        return result
+
+    def _demand(self, tensor, demand):
+        before = self._demands.get(id(tensor), 0.0)
+        state = self.flow.state(tensor)
+        if not is_constant(demand) and demand.ndim == 0:
+            demand = demand * np.ones(state.length, "float32")
+        self._demands[id(tensor)] = self.maximum(before, demand)
+
+    def _keep(self):
+        """Lets tied channels stay if any one of them is demanded."""
+        group = self.flow.group
+        self._known = self.flow.fixed.copy()
+        vectors, ids = [], []
+        for tensor, state in self.flow.sources:
+            demand = self.demand(tensor)
+            if is_constant(demand):
+                if demand == 1.0:
+                    self._known[group[state.ids]] = True
+                demand = np.full(state.length, demand, "float32")
+            vectors.append(demand)
+            ids.append(group[state.ids])
+        chosen = [
+            (vector, i)
+            for vector, i in zip(vectors, ids, strict=True)
+            if not self._known[i].all()
+        ]
+        if not chosen:
+            return
+        vectors, ids = zip(*chosen, strict=True)
+        labels, compact = np.unique(np.concatenate(ids), return_inverse=True)
+        self._compact = np.zeros(len(group), int)
+        self._compact[labels] = np.arange(len(labels))
+        kept = self._segment_max(
+            self.ops.concatenate(vectors), compact, len(labels)
+        )
+        known = self._known[labels].astype("float32")
+        self._kept = self.ops.maximum(kept, known)
+
+    def _segment_max(self, data, segments, number):
+        if self.ops is np:
+            result = np.zeros(number, data.dtype)
+            np.maximum.at(result, segments, data)
+            return result
+        return self.ops.segment_max(
+            data, segments.astype("int32"), num_segments=number
+        )
+
+
+def is_constant(value):
+    """Whether a value of a reading is known without the masks."""
+    return isinstance(value, float)
+
+
+def _order(term):
+    masks, gate = term
+    return sorted(masks), gate.kind
+
+

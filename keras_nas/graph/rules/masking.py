@@ -1,0 +1,36 @@
+"""The rule of all mask layers."""
+
+from keras_nas.graph.formula import Channels
+from keras_nas.graph.rules.registry import register_rule
+from keras_nas.graph.rules.rule import Rule
+from keras_nas.layers.mask import Mask
+
+
+@register_rule(Mask)
+class MaskRule(Rule):
+    """A masked channel is the constant 0. The slicer removes the layer."""
+
+    def state(self, node, flow):
+        mask = node.operation
+        axis = mask.channel_axis(len(node.input_tensors[0].shape))
+        return flow.view(node, axis)
+
+    def forward(self, node, flow):
+        state = self.state(node, flow)
+        index = flow.masks.index(node.operation)
+        on = Channels.masked(state.length, index)
+        flow.states[id(node.output_tensors[0])] = state.replace(
+            alive=flow.logic.both(state.alive, on),
+            nonzero=flow.logic.both(state.nonzero, on),
+        )
+
+    def demand(self, node, flow, reading, out):
+        if self.state(node, flow) is not flow.state(node.input_tensors[0]):
+            return [reading.live(node)]
+        return out
+
+    def cost(self, node, flow, reading):
+        return {}
+
+    def constant(self, node, flow, values):
+        return [values[0]]

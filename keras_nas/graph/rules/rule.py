@@ -1,0 +1,109 @@
+"""What a rule is, and the rule of a layer that nobody knows."""
+
+import keras
+import numpy as np
+
+
+class Rule:
+    """How one type of layer treats channels. The base class is a barrier.
+
+    A barrier is always right: it demands every channel of its inputs, keeps
+    every channel of its outputs, and is copied as it is.
+
+    The five methods answer the five questions that the graph asks. `node` is
+    the call (`keras_nas.graph.Node`), `flow` the `ChannelFlow`.
+    """
+
+    reason = "no rule is registered for this type"
+
+    def specialize(self, operation):
+        """Returns the rule to use for this instance; itself by default."""
+        return self
+
+    def forward(self, node, flow):
+        """Sets the state of the node's output tensors."""
+        flow.barrier(node, f"{type(node.operation).__name__}: {self.reason}")
+
+    def demand(self, node, flow, reading, out):
+        """Returns the demand on each input tensor, given that on the outputs.
+
+        A scalar stands for all channels of the tensor.
+        """
+        return [reading.live(node)] * len(node.input_tensors)
+
+    def cost(self, node, flow, reading):
+        """Returns the cost of one call as a dict with some of `COST_PARTS`.
+
+        `reading.count(state)` is the number of channels that stay, which may
+        be a tensor: use `+` and `*` only.
+        """
+        return {
+            "kernels": sum(
+                int(np.prod(v.shape))
+                for v in getattr(node.operation, "trainable_variables", [])
+            )
+        }
+
+    def constant(self, node, flow, values):
+        """Returns the constants that come out where `values` come in.
+
+        Args:
+            node: The call.
+            flow: The flow.
+            values: One vector per input tensor.
+
+        Returns:
+            One vector per output tensor; entries of channels that are alive
+            have no meaning.
+        """
+        return [
+            np.zeros(flow.state(t).length) for t in node.output_tensors
+        ]
+
+    def is_homogeneous(self, operation):
+        """Whether a factor s >= 0 on a channel passes through unchanged."""
+        return False
+
+    def can_fold_scale(self, operation):
+        """Whether `build` can multiply output channels by factors s >= 0."""
+        return False
+
+    def build(self, piece):
+        """Fills `piece.config` and `piece.weights` for the channels kept."""
+        piece.copy()
+
+
+COST_PARTS = ("macs", "pool", "kernels", "biases", "norm")
+
+
+def positions(tensor, axis, node):
+    """Returns the number of positions of a tensor: all axes but two."""
+    shape = [s for i, s in enumerate(tensor.shape) if i not in (0, axis)]
+    if None in shape:
+        raise ValueError(
+            f"The cost of layer '{node.name}' depends on the spatial size of "
+            f"its output, which is unknown. Received: shape={tensor.shape}. "
+            "Build the model with a fixed input size, such as "
+            "keras.Input((224, 224, 3))."
+        )
+    return int(np.prod(shape))
+
+
+def call_on_constants(node, flow, values):
+    """Runs a node on one position of constant channels."""
+    arrays = iter(
+        _one_position(value, flow.state(tensor), tensor)
+        for tensor, value in zip(node.input_tensors, values, strict=True)
+    )
+    args, kwargs = keras.tree.map_structure(
+        lambda t: next(arrays) if isinstance(t, keras.KerasTensor) else t,
+        (node.args, node.kwargs),
+    )
+    outputs = keras.tree.flatten(node.operation(*args, **kwargs))
+    return [keras.ops.convert_to_numpy(o).reshape(-1) for o in outputs]
+
+
+def _one_position(value, state, tensor):
+    shape = [1] * len(tensor.shape)
+    shape[state.axis] = -1
+    return np.asarray(value, "float32").reshape(shape)

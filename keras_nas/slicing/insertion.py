@@ -1,0 +1,152 @@
+"""insert_masks: a model in, the same model with masks out."""
+
+import keras
+import numpy as np
+
+from keras_nas.graph import ChannelFlow
+from keras_nas.graph.rules.convolution import DepthwiseRule
+from keras_nas.graph.rules.convolution import LinearRule
+from keras_nas.graph.rules.pass_through import PassThrough
+from keras_nas.layers import FiGSMask
+from keras_nas.layers.mask import Mask
+from keras_nas.slicing.rebuild import Rebuilder
+
+
+def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
+    """Puts masks at every place of a model where channels can be removed.
+
+    A mask goes behind the BatchNormalization that follows a convolution or
+    Dense layer, or right behind the layer where there is none. Behind a
+    depthwise convolution the mask of the channels that enter it is applied
+    again, since its normalization would revive them. Left alone are the
+    classifier (every layer whose channels reach the model's output), layers
+    that only compute the gate of a squeeze-excite (their channels go with
+    those that they gate), and layers whose channels no rule can cut.
+
+    Args:
+        model: A built Functional or Sequential Keras model.
+        mask: Callable `mask(name=..., axis=..., seed=...)` that returns a
+            mask layer: a class, or a `functools.partial` of one.
+        seed: Integer seed of the draws. Every mask draws independently.
+        skip: Layers of the model, or their names, that get no mask.
+        regularizer: An `ExpectedFLOPs` or other cost to attach.
+
+    Returns:
+        A new model with copies of the layers and weights; nested models are
+        flattened. The original is left as it is.
+
+    Raises:
+        ValueError: If the model is not a built Keras 3 model, has no place
+            for a mask, or `skip` names a layer it does not have.
+
+    Example:
+
+    >>> import keras, keras_nas
+    >>> model = keras.applications.MobileNetV2(
+    ...     input_shape=(32, 32, 3), weights=None
+    ... )
+    >>> masked = keras_nas.insert_masks(model)
+    >>> masked.get_layer("Conv1_mask").logits.shape
+    (32,)
+    """
+    inserter = _Inserter(ChannelFlow(model), mask, seed, _names(model, skip))
+    masked = inserter.rebuild(model.name)
+    if not inserter.masks:
+        raise ValueError(
+            f"Model '{model.name}' has no place for a mask: every "
+            "convolution and Dense layer reaches the output, or is skipped, "
+            "or is of a type without a rule."
+        )
+    return masked if regularizer is None else regularizer.attach(masked)
+
+
+def _names(model, skip):
+    skip = [skip] if isinstance(skip, (str, keras.layers.Layer)) else skip
+    return {getattr(entry, "name", entry) for entry in skip}
+
+
+class _Inserter(Rebuilder):
+    def __init__(self, flow, mask, seed, skip):
+        super().__init__(flow.graph)
+        self.flow, self.mask, self.seed = flow, mask, seed
+        self.masks = {}
+        self.mask_of = {}  # Group id of a channel -> its mask layer.
+        known = {node.name for node in flow.graph.nodes}
+        if not skip <= known:
+            raise ValueError(
+                "Invalid value received for argument `skip`. Expected layers "
+                f"of the model. Received unknown: {sorted(skip - known)}"
+            )
+        self.skip = skip
+        self.places = {}
+        for node, rule in zip(flow.graph.nodes, flow.rules, strict=True):
+            if isinstance(rule, (LinearRule, DepthwiseRule)):
+                place = self._behind_normalization(node)
+                self.places[place.index] = node
+
+    def build(self, node, arguments):
+        outputs = self.call(node.operation, arguments)
+        source = self.places.get(node.index)
+        if source is None or source.name in self.skip:
+            return outputs
+        mask = self._mask_for(source, node.output_tensors[0])
+        return outputs if mask is None else mask(outputs)
+
+    def _behind_normalization(self, node):
+        (tensor,) = node.output_tensors
+        if not self.flow.feeds_only_batch_norm(node):
+            return node
+        return self.flow.consumers[id(tensor)][0]
+
+    def _mask_for(self, source, tensor):
+        state = self.flow.state(source.output_tensors[0])
+        if self.flow.fixed[self.flow.group[state.ids]].any():
+            return None
+        key = int(state.ids[0])
+        if isinstance(self.flow.rules[source.index], DepthwiseRule):
+            before = self.flow.state(source.input_tensors[0])
+            whole = before.ids is state.ids
+            return self.mask_of.get(key) if whole else None
+        if self._is_gate(tensor) or self._is_masked(tensor):
+            return None
+        if id(source.operation) not in self.masks:
+            mask = self.mask(
+                name=self.unique_name(f"{source.name}_mask"),
+                axis=self.flow.state(tensor).axis,
+                seed=self.seed,
+            )
+            if not isinstance(mask, Mask):
+                raise ValueError(
+                    "Invalid value received for argument `mask`. Expected a "
+                    "callable that returns a `keras_nas.layers.Mask`. "
+                    f"Received: {self.mask!r}, which returned {mask!r}"
+                )
+            self.masks[id(source.operation)] = mask
+            self.mask_of[key] = mask
+        return self.masks[id(source.operation)]
+
+    def _is_masked(self, tensor):
+        consumers = self.flow.consumers.get(id(tensor), [])
+        return any(isinstance(n.operation, Mask) for n in consumers)
+
+    def _is_gate(self, tensor):
+        """Whether a tensor only gates others: broadcast in a Multiply."""
+        while True:
+            consumers = self.flow.consumers.get(id(tensor), [])
+            if len(consumers) != 1:
+                return False
+            node = consumers[0]
+            rule = self.flow.rules[node.index]
+            if getattr(rule, "is_absorbing", False):
+                shapes = [t.shape for t in node.input_tensors]
+                return shapes.count(tensor.shape) < len(shapes) and (
+                    np.prod(_static(tensor.shape))
+                    < np.prod(_static(node.output_tensors[0].shape))
+                )
+            if not isinstance(rule, PassThrough):
+                return False
+            tensor = node.output_tensors[0]
+
+
+def _static(shape):
+    return [size or 1 for size in shape]

@@ -1,0 +1,96 @@
+"""Rebuilding a model from its graph, one call at a time."""
+
+import keras
+from keras import tree
+
+
+class Rebuilder:
+    """Makes a new model from a `ChannelGraph`.
+
+    Subclasses decide in `build` what becomes of each call. Layers are new
+    objects; the original model is only read.
+
+    Attributes:
+        tensors: Map from the id of an original tensor to its replacement.
+        layers: Map from the id of an original layer to its replacement.
+    """
+
+    def __init__(self, graph):
+        self.graph = graph
+        self.tensors = {}
+        self.layers = {}
+        self._names = set()
+
+    def build(self, node, arguments):
+        """Returns the tensors that replace a node's outputs, or `None`.
+
+        Args:
+            node: The original call.
+            arguments: `(args, kwargs)` with replaced tensors.
+        """
+        return self.call(node.operation, arguments)
+
+    def rebuild(self, name):
+        """Returns the new model."""
+        inputs = tree.map_structure(self._new_input, self.graph.inputs)
+        for node in self.graph.nodes:
+            arguments = tree.map_structure(
+                self._replace, (node.args, node.kwargs)
+            )
+            outputs = self.build(node, arguments)
+            if outputs is None:
+                continue
+            for old, new in zip(
+                node.output_tensors, tree.flatten(outputs), strict=True
+            ):
+                self.tensors[id(old)] = new
+        outputs = tree.map_structure(self._replace, self.graph.outputs)
+        return keras.Model(inputs, outputs, name=name)
+
+    def call(self, operation, arguments, config=None, weights=None):
+        """Calls the copy of a layer, made at the first call.
+
+        Args:
+            operation: The original layer or operation.
+            arguments: `(args, kwargs)` of the call.
+            config: Config of the copy; by default the original's.
+            weights: Weights of the copy; by default the original's.
+
+        Returns:
+            The outputs of the call.
+        """
+        args, kwargs = arguments
+        if not isinstance(operation, keras.layers.Layer):
+            copy = type(operation).from_config(operation.get_config())
+            return copy(*args, **kwargs)
+        if id(operation) in self.layers:
+            return self.layers[id(operation)](*args, **kwargs)
+        config = dict(config or operation.get_config())
+        config["name"] = self.unique_name(operation.name)
+        layer = type(operation).from_config(config)
+        self.layers[id(operation)] = layer
+        outputs = layer(*args, **kwargs)
+        if weights is None:
+            weights = operation.get_weights()
+        if weights:
+            layer.set_weights(weights)
+        layer.trainable = operation.trainable
+        return outputs
+
+    def unique_name(self, name):
+        """Returns `name`, with a number if it is taken."""
+        candidate, number = name, 1
+        while candidate in self._names:
+            candidate, number = f"{name}_{number}", number + 1
+        self._names.add(candidate)
+        return candidate
+
+    def _new_input(self, tensor):
+        new = keras.Input(
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
+        )
+        self.tensors[id(tensor)] = new
+        return new
+
+    def _replace(self, value):
+        return self.tensors.get(id(value), value)

@@ -1,0 +1,5 @@
+"""Installs keras_nas; all metadata is in pyproject.toml."""
+
+from setuptools import setup
+
+setup()
