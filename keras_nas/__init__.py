@@ -4,6 +4,7 @@ Learn while training which channels are worth their cost, cut that network
 out as a plain Keras model, and export it with a proof of equality.
 """
 
+from keras_nas import search
 from keras_nas.costs import Cost
 from keras_nas.costs import ExpectedFLOPs
 from keras_nas.costs import ExpectedParams
@@ -27,5 +28,6 @@ __all__ = [
     "count_cost",
     "decided_cost",
     "insert_masks",
+    "search",
     "slice_model",
 ]

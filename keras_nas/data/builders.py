@@ -1,7 +1,6 @@
 """Finds a TFDS data set on disk and what of it is image and label."""
 
 import difflib
-import os
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -36,15 +35,16 @@ def find_builder(name, data_dir=None, download=False):
     """
     builder = _make_builder(name, data_dir)
     if not builder.is_prepared():
+        if tf.io.gfile.exists(builder.data_dir):
+            raise _damaged(builder, "`dataset_info.json` is missing")
         if builder.name not in _EMBEDDED and not download:
-            where = os.path.dirname(os.path.dirname(builder.data_dir))
             raise ValueError(
                 "Invalid value received for argument `name`. Expected a data "
                 "set that is prepared on this machine. Received: "
                 f"name={name!r}, data_dir={data_dir!r}, and there is no "
                 f"{builder.data_dir}. Allow the download with `download=True` "
                 "(flag `--download`), or prepare it once with `tfds build "
-                f"{name} --data_dir={where}`."
+                f"{name} --data_dir={builder.data_dir_root}`."
             )
         builder = _prepare(builder, name, data_dir)
     _check_files(builder)
@@ -134,6 +134,8 @@ def _prepare(builder, name, data_dir):
 
 
 def _check_files(builder):
+    if not builder.info.splits:
+        raise _damaged(builder, "no splits are recorded")
     for split, info in builder.info.splits.items():
         try:
             sizes = [tf.io.gfile.stat(path).length for path in info.filepaths]

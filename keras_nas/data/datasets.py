@@ -72,9 +72,9 @@ class Datasets:
 
         The batches of an epoch, their augmentation included, depend on the
         seed given to `load` and on the number of the epoch, and on nothing
-        else. That is what a run needs in order to be resumed exactly:
-        `data.train` counts its iterations from 0 in each process, and
-        `fit` starts more of them than there are epochs.
+        else. That is what a run needs in order to be resumed exactly, since
+        `data.train` counts its iterations from 0 in each process, peeks
+        included, and mixes the seed of the program into its own.
 
         Args:
             split: `"search"` or `"train"`.

@@ -4,7 +4,6 @@ import functools
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from keras_nas.data.builders import find_builder
 from keras_nas.data.builders import find_keys
@@ -139,7 +138,9 @@ def _input_shape(feature, name, image_size):
     height, width, channels = feature.shape
     if image_size is not None:
         sides = (
-            (image_size,) * 2 if _is_count(image_size) else tuple(image_size)
+            tuple(image_size)
+            if isinstance(image_size, (tuple, list))
+            else (image_size, image_size)
         )
         if len(sides) != 2 or not all(_is_count(s) and s > 0 for s in sides):
             raise _error(
@@ -169,11 +170,7 @@ def _check_labels(builder, splits, label_key):
 
 def _is_labelled(builder, split, label_key):
     """Whether the first label can be read and is not -1, TFDS's "unknown"."""
-    examples = builder.as_dataset(
-        split=split,
-        decoders=tfds.decode.PartialDecoding({label_key: True}),
-        shuffle_files=False,
-    )
+    examples = builder.as_dataset(split=split, shuffle_files=False)
     try:
         label = next(iter(examples.take(1)))[label_key]
     except tf.errors.OpError as error:

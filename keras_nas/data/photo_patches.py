@@ -1,5 +1,6 @@
 """The embedded data set: which photograph is this patch from?"""
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_nas.data.patches import PATCH_SIZE
@@ -63,7 +64,8 @@ class PhotoPatches(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(
-                        shape=(PATCH_SIZE, PATCH_SIZE, 3)
+                        shape=(PATCH_SIZE, PATCH_SIZE, 3),
+                        encoding_format="png",
                     ),
                     "label": tfds.features.ClassLabel(
                         names=[photograph.name for photograph in PHOTOGRAPHS]
@@ -85,5 +87,7 @@ class PhotoPatches(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split, pictures):
         for label, pixels in enumerate(pictures):
             name = PHOTOGRAPHS[label].name
-            for i, image in enumerate(draw_patches(pixels, label, split)):
+            # All in one call: TFDS would encode them one by one.
+            images = tf.io.encode_png(draw_patches(pixels, label, split))
+            for i, image in enumerate(images.numpy()):
                 yield f"{name}_{split}_{i}", {"image": image, "label": name}

@@ -35,9 +35,7 @@ def read_examples(builder, split, keys, input_shape):
 
     examples = builder.as_dataset(
         split=split,
-        decoders=tfds.decode.PartialDecoding(
-            {image_key: True, label_key: True}
-        ),
+        decoders=_decode_only(keys, builder.info.features),
         shuffle_files=False,
         read_config=tfds.ReadConfig(try_autocache=False),
     ).map(convert, num_parallel_calls=tf.data.AUTOTUNE)
@@ -105,6 +103,13 @@ def training_stream(examples, epoch, batch_size, augment, seed):
 
     epochs = tf.data.Dataset.counter(start=epoch)
     return _finish(epochs.flat_map(one_epoch))
+
+
+def _decode_only(keys, features):
+    """Spares decoding what is not used; TFDS warns when it does so."""
+    if set(features) == set(keys):
+        return None
+    return tfds.decode.PartialDecoding(dict.fromkeys(keys, True))
 
 
 def _window(examples):

@@ -61,7 +61,9 @@ def complete_splits(info, chosen, defaults):
     >>> complete_splits(info, chosen, default_splits(info))["train"]
     'search+train'
     """
-    chosen = dict(chosen or {})
+    chosen = {} if chosen is None else chosen
+    if not isinstance(chosen, dict):
+        raise _error("Expected a dictionary", chosen)
     splits = defaults | chosen
     if unknown := sorted(set(chosen) - set(ROLES)):
         raise _error(f"Expected the keys {list(ROLES)}", chosen, unknown)
@@ -81,13 +83,15 @@ def complete_splits(info, chosen, defaults):
                 f"test={splits['test']!r} overlap",
                 chosen,
             )
-    return {role: str(splits[role]) for role in ROLES}
+    return {role: splits[role] for role in ROLES}
 
 
 def _ranges(info, split, chosen):
+    if not isinstance(split, str):
+        raise _error(f"Expected TFDS split strings, not {split!r}", chosen)
     try:
         instructions = info.splits[split].file_instructions
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError) as error:
         raise _error(
             f"Expected TFDS split strings of `{info.name}`, made from "
             f"{sorted(info.splits)}, but {split!r} cannot be read ({error})",
@@ -122,5 +126,5 @@ def _error(expected, chosen, unknown=None):
     keys = f" with the unknown keys {unknown}" if unknown else ""
     return ValueError(
         "Invalid value received for argument `splits`. "
-        f"{expected}. Received: splits={chosen}{keys}."
+        f"{expected}. Received: splits={chosen!r}{keys}."
     )

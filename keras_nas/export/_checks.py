@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_nas.graph.checks import check_keras_model
+
 
 def check_model(model):
     """Raises a `ValueError` unless `model` is a built Keras 3 model.
@@ -12,35 +14,13 @@ def check_model(model):
     Raises:
         ValueError: If it is something else, or has no weights yet.
     """
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            "Invalid value received for argument `model`. Expected a Keras 3 "
-            f"`keras.Model`. Received: model={model!r} of type "
-            f"{type(model).__module__}.{type(model).__qualname__}."
-            + _how_to_convert(model)
-        )
+    check_keras_model(model)
     if not model.built:
         raise ValueError(
             "Invalid value received for argument `model`. Expected a model "
             f"that is built. Received: model={model!r}, which has no weights "
             "yet. Call it once on a batch, or `model.build(input_shape)`."
         )
-
-
-def _how_to_convert(model):
-    modules = [base.__module__ for base in type(model).__mro__]
-    legacy = ("tf_keras", "tensorflow.python.keras")
-    if any(module.startswith(legacy) for module in modules):
-        return (
-            " It is a tf_keras (Keras 2) model: build the same architecture "
-            "with Keras 3 layers and copy the weights by "
-            "`keras_model.set_weights(tf_keras_model.get_weights())`."
-        )
-    if any(module.startswith("torch.") for module in modules):
-        return " It is a PyTorch module: rebuild it with Keras 3 layers."
-    if hasattr(model, "export_model"):
-        return " Pass what its `export_model()` returns."
-    return ""
 
 
 def check_tensorflow_backend(name):

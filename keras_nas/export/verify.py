@@ -190,13 +190,14 @@ def _differences(reference, candidate):
 def _output_spread(outputs):
     if len(outputs[0]) < 2:
         return None
-    spreads = [0.0]
+    spreads = []
     for output in outputs:
         output = output.astype("float64")
         scale = np.abs(output).max(initial=0.0)
-        if np.isfinite(scale) and scale > 0:
-            spreads.append(float(np.ptp(output, axis=0).max() / scale))
-    return max(spreads)
+        if np.isfinite(scale):
+            span = np.ptp(output, axis=0).max(initial=0.0)
+            spreads.append(float(span / scale) if scale else 0.0)
+    return max(spreads, default=None)
 
 
 def _top1_agreement(references, candidates):

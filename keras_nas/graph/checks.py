@@ -1,23 +1,35 @@
-"""Checks that every entry point makes on the model it is given."""
+"""The check that every entry point makes on the model it is given."""
 
 import keras
 
 
 def check_keras_model(model):
-    """Raises a `ValueError` unless `model` is a Keras 3 model."""
-    if isinstance(model, keras.Model):
-        return
-    module = type(model).__module__
-    received = f"Received: model={model!r} of type {module}."
-    if any(part in module for part in ("tf_keras", "tensorflow.python.keras")):
+    """Raises a `ValueError` unless `model` is a Keras 3 model.
+
+    Args:
+        model: The object that a caller passed as `model`.
+
+    Raises:
+        ValueError: If it is something else, with the way to convert it.
+    """
+    if not isinstance(model, keras.Model):
         raise ValueError(
             "Invalid value received for argument `model`. Expected a Keras 3 "
-            "`keras.Model`, not a tf_keras (Keras 2) one. Save it with "
-            "`model.save('model.keras')` or `.h5` and load it with "
-            "`keras.models.load_model`, or rebuild it with Keras 3 layers and "
-            f"copy its weights by `set_weights`. {received}"
+            f"`keras.Model`. Received: model={model!r} of type "
+            f"{type(model).__module__}.{type(model).__qualname__}."
+            + _how_to_convert(model)
         )
-    raise ValueError(
-        "Invalid value received for argument `model`. Expected a "
-        f"`keras.Model`. {received}"
-    )
+
+
+def _how_to_convert(model):
+    modules = [base.__module__ for base in type(model).__mro__]
+    legacy = ("tf_keras", "tensorflow.python.keras")
+    if any(module.startswith(legacy) for module in modules):
+        return (
+            " It is a tf_keras (Keras 2) model: build the same architecture "
+            "with Keras 3 layers and copy the weights by "
+            "`keras_model.set_weights(tf_keras_model.get_weights())`."
+        )
+    if any(module.startswith("torch.") for module in modules):
+        return " It is a PyTorch module: rebuild it with Keras 3 layers."
+    return ""

@@ -67,7 +67,7 @@ class ChannelFlow:
             has a static size.
         sources: List of `(tensor, ids)` of the channels' first appearances.
         fixed: Boolean array by id: channels that no decision can remove.
-        barriers: List of `(node name, reason)`.
+        barriers: List of `(node, reason)`.
     """
 
     def __init__(self, model):
@@ -105,6 +105,12 @@ class ChannelFlow:
         self, tensor, axis, alive=None, nonzero=None, fixed=False
     ):
         """Gives `tensor` channels of its own along `axis`."""
+        state = self._new_state(tensor, axis, alive, nonzero, fixed)
+        self.states[id(tensor)] = state
+        self.sources.append((tensor, state))
+        return state
+
+    def _new_state(self, tensor, axis, alive=None, nonzero=None, fixed=False):
         rank = len(tensor.shape)
         axis = axis % rank if rank else 0
         size = tensor.shape[axis] if rank > 1 else 1
@@ -117,8 +123,6 @@ class ChannelFlow:
             nonzero or Channels.on(size),
         )
         self._size += size
-        self.states[id(tensor)] = state
-        self.sources.append((tensor, state))
         if fixed:
             self.fix(state)
         return state
@@ -135,36 +139,33 @@ class ChannelFlow:
     def state(self, tensor):
         return self.states[id(tensor)]
 
-    def view(self, node, axis, position=0):
-        """Returns the state of an input of `node` along `axis`.
+    def view(self, node, axis):
+        """Returns the state of the first input of `node` along `axis`.
 
         Where the tensor's channels are known along another axis, they are
         fixed, and the state along `axis` has channels of its own, all on.
         """
-        tensor = node.input_tensors[position]
+        tensor = node.input_tensors[0]
         state = self.state(tensor)
         if state.axis == axis % len(tensor.shape):
             return state
         key = (id(tensor), axis % len(tensor.shape))
         if key not in self._views:
             self.fix(state)
-            self._views[key] = self.add_view(tensor, axis)
+            self._views[key] = self._new_state(tensor, axis, fixed=True)
         return self._views[key]
-
-    def add_view(self, tensor, axis):
-        real = self.state(tensor)
-        view = self.add_source(tensor, axis, fixed=True)
-        self.states[id(tensor)] = real
-        self.sources.pop()
-        return view
 
     def barrier(self, node, reason):
         """Demands everything of the node's inputs, and keeps its outputs."""
-        self.barriers.append((node.name, reason))
+        self.barriers.append((node, reason))
         for tensor in node.input_tensors:
             self.fix(self.state(tensor))
         for tensor in node.output_tensors:
             self.add_source(tensor, len(tensor.shape) - 1, fixed=True)
+
+    def is_barrier(self, node):
+        """Whether some of a node's channels are kept for what the node is."""
+        return any(node is other for other, _ in self.barriers)
 
     def _tie_shared_calls(self):
         first_calls = {}
@@ -206,6 +207,7 @@ class ChannelFlow:
             and readers[0].operation.axis % len(output.shape)
             == self.state(output).axis
             and not self.is_shared(readers[0])
+            and not self.is_barrier(readers[0])
             and id(output) not in outputs
         )
 

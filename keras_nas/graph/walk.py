@@ -151,7 +151,7 @@ class _Walker:
         return outputs
 
     def inline(self, model, actual_inputs, outputs):
-        inputs = tree.map_structure(_new_input, actual_inputs)
+        inputs = tree.map_structure(_stand_in, actual_inputs)
         for new, actual in zip(
             tree.flatten(inputs), tree.flatten(actual_inputs), strict=True
         ):
@@ -185,6 +185,11 @@ def _new_input(tensor):
     return keras.Input(
         batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
     )
+
+
+def _stand_in(tensor):
+    # Without a name: the same tensor may be passed twice.
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
 
 
 def _tensors(structure):

@@ -1,5 +1,8 @@
 """The channel mask of FiGS, Section 3.1."""
 
+import math
+import numbers
+
 import keras
 import numpy as np
 from keras import ops
@@ -78,13 +81,13 @@ class LogisticSigmoidMask(Mask):
         **kwargs,
     ):
         super().__init__(axis, data_format, seed, **kwargs)
-        if not np.isscalar(temperature) or not temperature > 0:
+        if not _is_finite(temperature) or not temperature > 0:
             raise ValueError(
                 "Invalid value received for argument `temperature`. Expected "
                 "a positive float, such as the paper's 0.001. Received: "
                 f"temperature={temperature!r}"
             )
-        if not np.isscalar(initial_logit) or not np.isfinite(initial_logit):
+        if not _is_finite(initial_logit):
             raise ValueError(
                 "Invalid value received for argument `initial_logit`. "
                 "Expected a finite float, such as 2.5. Received: "
@@ -110,12 +113,12 @@ class LogisticSigmoidMask(Mask):
             autocast=False,
             trainable=False,
         )
-        self.built = True
+        super().build(input_shape)
 
     def sample(self):
         eps = 2.0**-24
         uniform = keras.random.uniform(
-            self.logits.shape, dtype="float32", seed=self.draw_seed()
+            self.logits.shape, dtype="float32", seed=self.seed_generator
         )
         uniform = ops.clip(uniform, eps, 1.0 - eps)
         logistic = ops.log(uniform) - ops.log1p(-uniform)
@@ -135,7 +138,7 @@ class LogisticSigmoidMask(Mask):
     def scale_of(self, decision):
         channels = self.logits.shape[0]
         valid = isinstance(decision, (list, tuple)) and all(
-            isinstance(i, int) and 0 <= i < channels for i in decision
+            type(i) is int and 0 <= i < channels for i in decision
         )
         if not valid or len(set(decision)) != len(decision):
             raise ValueError(
@@ -158,3 +161,8 @@ class LogisticSigmoidMask(Mask):
             "soft_inference": self.soft_inference,
         }
         return {**super().get_config(), **config}
+
+
+def _is_finite(value):
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)

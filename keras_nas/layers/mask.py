@@ -26,8 +26,7 @@ class Mask(keras.layers.Layer):
             `data_format`.
         data_format: `"channels_last"` or `"channels_first"`; only read when
             `axis` is not given. Defaults to
-            `keras.config.image_data_format()` for inputs with spatial
-            dimensions.
+            `keras.config.image_data_format()`.
         seed: Integer seed of the draws. Defaults to a random one, which
             `get_config` keeps.
         **kwargs: Base layer keyword arguments, such as `name`.
@@ -50,11 +49,11 @@ class Mask(keras.layers.Layer):
                 f"data_format={data_format!r}"
             )
         self.axis = axis
-        self.data_format = data_format
+        self.data_format = data_format or keras.config.image_data_format()
         self.seed_generator = StepSeedGenerator(seed, self.name)
         self.seed = self.seed_generator.seed
         self.supports_masking = True
-        self._last_call_context = lambda: None
+        self._begun_steps = weakref.WeakSet()
 
     def channel_axis(self, rank):
         """Returns the channel axis, as an index from 0, of a rank-`rank` input.
@@ -63,11 +62,7 @@ class Mask(keras.layers.Layer):
             ValueError: If `axis` does not exist in such an input, or is the
                 batch axis.
         """
-        axis = self.axis
-        if axis is None:
-            data_format = self.data_format or keras.config.image_data_format()
-            first = data_format == "channels_first" and rank > 2
-            axis = 1 if first else rank - 1
+        axis = self._signed_axis()
         if not -rank < axis < rank or axis == 0:
             raise ValueError(
                 f"Invalid value received for argument `axis` of mask "
@@ -77,6 +72,11 @@ class Mask(keras.layers.Layer):
                 "features."
             )
         return axis % rank
+
+    def _signed_axis(self):
+        if self.axis is not None:
+            return self.axis
+        return 1 if self.data_format == "channels_first" else -1
 
     def num_channels(self, input_shape):
         """Returns the static number of channels of `input_shape`."""
@@ -90,22 +90,34 @@ class Mask(keras.layers.Layer):
             )
         return input_shape[axis]
 
+    def build(self, input_shape):
+        channels = self.num_channels(input_shape)
+        axes = {self._signed_axis(): channels}
+        self.input_spec = keras.layers.InputSpec(axes=axes)
+        self.built = True
+
     def call(self, inputs, training=False):
+        if training:
+            self._begin_step()
         scale = self.sample() if training else self.inference_scale()
         shape = [1] * len(inputs.shape)
         shape[self.channel_axis(len(shape))] = -1
         return inputs * ops.cast(ops.reshape(scale, shape), inputs.dtype)
 
-    def draw_seed(self):
-        """Returns the seed generator, advanced once per training step."""
+    def _begin_step(self):
+        """Advances the draws, once for each call of the outermost model."""
         context = self._get_call_context()
-        if self._last_call_context() is not context:
+        # A set, since the replicas of a strategy may take turns in mid-call.
+        if context not in self._begun_steps:
             self.seed_generator.advance()
-            self._last_call_context = weakref.ref(context)
-        return self.seed_generator
+            self._begun_steps.add(context)
 
     def sample(self):
-        """Returns this step's multipliers, float32 of shape `(channels,)`."""
+        """Returns this step's multipliers, float32 of shape `(channels,)`.
+
+        They must depend on nothing random but `self.seed_generator`, which
+        `call` advances. Outside of a call it is the last step's draw.
+        """
         raise NotImplementedError
 
     def probabilities(self):

@@ -29,22 +29,30 @@ class Piece:
         if hasattr(self.operation, "get_weights"):
             self.weights = self.operation.get_weights()
 
-    def kept_in(self, position=0):
-        """Returns the indices of the input channels that stay."""
-        return self._cutter.kept(self.node.input_tensors[position])
+    def kept_in(self, axis=None):
+        """Returns the indices of the input channels that stay.
+
+        Args:
+            axis: The axis that the layer reads; by default the input's own
+                channel axis. Along any other axis everything stays.
+        """
+        return self._cutter.kept(self._state_in(axis))
 
     def kept_out(self):
         """Returns the indices of the output channels that stay."""
-        return self._cutter.kept(self.node.output_tensors[0])
+        return self._cutter.kept_out(self.node)
 
     def is_sliced(self):
         """Whether an output channel is dropped."""
         state = self.flow.state(self.node.output_tensors[0])
         return len(self.kept_out()) < state.length
 
-    def constants_in(self):
+    def constants_in(self, axis=None):
         """Returns the constant of each input channel, 0 where it varies."""
-        return self._cutter.constants(self.node.input_tensors[0])
+        tensor, state = self.node.input_tensors[0], self._state_in(axis)
+        if state is not self.flow.state(tensor):
+            return np.zeros(state.length)
+        return self._cutter.constants(tensor)
 
     def offset_in(self):
         """Returns what the layer before should have added to each kept
@@ -67,6 +75,11 @@ class Piece:
             self._cutter.offsets[id(output)] = offset
             self._cutter.report.fold(self.node.name, "constants into BatchNorm")
         return None
+
+    def _state_in(self, axis):
+        if axis is None:
+            return self.flow.state(self.node.input_tensors[0])
+        return self.flow.view(self.node, axis)
 
     def folded_scale(self):
         """Returns the factors that a later mask puts on the kept outputs."""

@@ -78,7 +78,9 @@ class Cutter(Rebuilder):
             zip((id(m) for m in flow.masks), mask_scales, strict=True)
         )
         self.reading = read_scales(flow, mask_scales)
-        self.report = SliceReport(barriers=list(flow.barriers))
+        self.report = SliceReport(
+            barriers=[(node.name, reason) for node, reason in flow.barriers]
+        )
         self.offsets = {}
         self._constants = {}
         self.scales = {}
@@ -101,11 +103,14 @@ class Cutter(Rebuilder):
                 self.report.removed.append(operation.name)
         return model
 
-    def kept(self, tensor):
-        """Returns the indices of a tensor's channels that stay."""
-        state = self.flow.state(tensor)
+    def kept(self, state):
+        """Returns the indices of the channels of a state that stay."""
         kept = self.reading.kept(state) * np.ones(state.length)
         return np.flatnonzero(kept)
+
+    def kept_out(self, node):
+        """Returns the indices of a node's output channels that stay."""
+        return self.kept(self.flow.state(node.output_tensors[0]))
 
     def constants(self, tensor):
         """Returns the constants of a tensor's channels, 0 where they vary."""
@@ -117,6 +122,9 @@ class Cutter(Rebuilder):
         if not self.reading.live(node):
             return None
         operation, rule = node.operation, self.flow.rules[node.index]
+        if not getattr(operation, "weights", ()):
+            # A copy for each call, which may have other channels.
+            self.layers.pop(id(operation), None)
         if isinstance(operation, Mask):
             return self._build_mask(node, arguments)
         if isinstance(rule, ElementwiseMergeRule):
@@ -134,11 +142,12 @@ class Cutter(Rebuilder):
         varies = [self._varies(tensor) for tensor in node.output_tensors]
         if all(v.all() for v in varies) or not self.reading.live(node):
             return
-        values = [self.constants(tensor) for tensor in node.input_tensors]
+        rule = self.flow.rules[node.index]
         if isinstance(node.operation, Mask):
-            outputs = [values[0] * self.mask_scales[id(node.operation)]]
+            values = Piece(node, self).constants_in(rule.axis(node))
+            outputs = [values * self.mask_scales[id(node.operation)]]
         else:
-            rule = self.flow.rules[node.index]
+            values = [self.constants(tensor) for tensor in node.input_tensors]
             outputs = rule.constant(node, self.flow, values)
         for tensor, v, value in zip(
             node.output_tensors, varies, outputs, strict=True
@@ -154,17 +163,21 @@ class Cutter(Rebuilder):
         if not isinstance(node.operation, Mask) or not self.reading.live(node):
             return False
         scale = self.mask_scales[id(node.operation)]
-        return (scale[self.kept(node.output_tensors[0])] != 1.0).any()
+        return (scale[self.kept_out(node)] != 1.0).any()
 
     def _fold_mask(self, mask_node):
         """Moves a mask's factors into a linear layer before it, if it can."""
         scale = self.mask_scales[id(mask_node.operation)]
         tensor = mask_node.input_tensors[0]
+        if self.flow.is_barrier(mask_node):
+            return
         outputs = {id(t) for t in tree.flatten(self.flow.graph.outputs)}
         while True:
             node = self.flow.producers.get(id(tensor))
             alone = len(self.flow.consumers.get(id(tensor), [])) == 1
             if node is None or not alone or id(tensor) in outputs:
+                return
+            if self.flow.is_barrier(node):
                 return
             if self.flow.is_shared(node) and not isinstance(
                 node.operation, Mask
@@ -186,7 +199,7 @@ class Cutter(Rebuilder):
         if node.index in self._folded_masks or not self._needs_scaling(node):
             return inputs
         scale = self.mask_scales[id(node.operation)]
-        scale = scale[self.kept(node.output_tensors[0])]
+        scale = scale[self.kept_out(node)]
         return self._rescale(node, inputs, scale, 0.0)
 
     def _build_merge(self, node, rule):
@@ -204,7 +217,7 @@ class Cutter(Rebuilder):
             values = self.constants(tensor)
             length = self.flow.state(node.output_tensors[0]).length
             values = values * np.ones(length)
-            constants.append(values[self.kept(node.output_tensors[0])])
+            constants.append(values[self.kept_out(node)])
         result = operands[0]
         if len(operands) > 1:
             name = self.unique_name(node.name)

@@ -166,7 +166,7 @@ def test_subclassed_model_is_verified(tmp_path):
             return 2 * inputs
 
     model = Doubled()
-    samples = np.ones((3, 4), "float32")
+    samples = np.arange(12, dtype="float32").reshape(3, 4)
     model(samples)
     path = export_saved_model(model, tmp_path / "saved_model")
     assert verify_export(model, path, samples).passed

@@ -55,7 +55,7 @@ class LinearRule(Rule):
             nonzero = nonzero.gated(length, some)
         coupled = is_coupled(layer.activation)
         if coupled:
-            flow.barriers.append((node.name, "its activation mixes channels"))
+            flow.barriers.append((node, "its activation mixes channels"))
         flow.add_source(output, axis, alive, nonzero, fixed=coupled)
 
     def demand(self, node, flow, reading, out):
@@ -123,11 +123,12 @@ class LinearRule(Rule):
 
     def build(self, piece):
         layer = piece.operation
-        rows, columns = piece.kept_in(), piece.kept_out()
+        axis = self.axis(piece.node)
+        rows, columns = piece.kept_in(axis), piece.kept_out()
         kernel, bias = self.kernel_and_bias(layer)
         dropped = np.setdiff1d(np.arange(kernel.shape[-2]), rows)
         offset = np.tensordot(
-            piece.constants_in()[dropped],
+            piece.constants_in(axis)[dropped],
             self.sum_of_positions(kernel)[dropped][:, columns],
             1,
         )
@@ -210,7 +211,7 @@ class DepthwiseRule(Rule):
         if layer.use_bias or not keeps_zero(layer.activation):
             state = state.replace(nonzero=state.nonzero.on(state.length))
         if is_coupled(layer.activation):
-            flow.barriers.append((node.name, "its activation mixes channels"))
+            flow.barriers.append((node, "its activation mixes channels"))
             flow.fix(state)
         flow.states[id(output)] = state
 
@@ -251,7 +252,8 @@ class DepthwiseRule(Rule):
         weights = layer.get_weights()
         scale = piece.folded_scale()
         kernel = weights[0]
-        columns, rows = piece.kept_out(), piece.kept_in()
+        columns = piece.kept_out()
+        rows = piece.kept_in(self.axis(piece.node))
         if "groups" in piece.config:
             piece.config["filters"] = len(columns)
             piece.config["groups"] = len(rows)
@@ -293,7 +295,8 @@ class SeparableConvRule(LinearRule):
     def build(self, piece):
         super().build(piece)
         layer = piece.operation
-        rows, columns = piece.kept_in(), piece.kept_out()
+        columns = piece.kept_out()
+        rows = piece.kept_in(self.axis(piece.node))
         depthwise, pointwise = layer.get_weights()[:2]
         multiplier = layer.depth_multiplier
         inner = (rows[:, None] * multiplier + np.arange(multiplier)).reshape(-1)

@@ -10,13 +10,13 @@ from keras_nas.layers.mask import Mask
 class MaskRule(Rule):
     """A masked channel is the constant 0. The slicer removes the layer."""
 
-    def state(self, node, flow):
-        mask = node.operation
-        axis = mask.channel_axis(len(node.input_tensors[0].shape))
-        return flow.view(node, axis)
+    def axis(self, node):
+        return node.operation.channel_axis(len(node.input_tensors[0].shape))
 
     def forward(self, node, flow):
-        state = self.state(node, flow)
+        state = flow.view(node, self.axis(node))
+        if state is not flow.state(node.input_tensors[0]):
+            flow.barriers.append((node, "masks another axis"))
         index = flow.masks.index(node.operation)
         on = Channels.masked(state.length, index)
         flow.states[id(node.output_tensors[0])] = state.replace(
@@ -25,7 +25,7 @@ class MaskRule(Rule):
         )
 
     def demand(self, node, flow, reading, out):
-        if self.state(node, flow) is not flow.state(node.input_tensors[0]):
+        if flow.is_barrier(node):
             return [reading.live(node)]
         return out
 

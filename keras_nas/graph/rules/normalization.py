@@ -39,7 +39,8 @@ class BatchNormalizationRule(PassThrough):
         return {"norm": (int(layer.scale) + int(layer.center)) * channels}
 
     def build(self, piece):
-        layer, kept = piece.operation, piece.kept_in()
+        layer = piece.operation
+        kept = piece.kept_in(layer.axis)
         names = [variable.name for variable in layer.variables]
         weights = dict(zip(names, layer.get_weights(), strict=True))
         weights = {name: value[kept] for name, value in weights.items()}

@@ -1,0 +1,155 @@
+"""Reaching a stated budget: the multiplier, and the last adjustment."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_nas.costs.counting import node_costs
+from keras_nas.costs.counting import read_scales
+from keras_nas.graph import flow_of
+
+
+class BudgetController(keras.layers.Layer):
+    """The strength of the penalty, fixed or driven by a target.
+
+    With a target it is a proportional-integral controller of the expected
+    cost, as dual ascent on the constraint cost <= budget is (the integral),
+    with a term that damps it. The penalty is on the share of the full cost,
+    so that the gains do not depend on the model.
+
+    Args:
+        regularizer: An `ExpectedCost`.
+        model: The model with masks.
+        integral: Float, how fast the multiplier grows, per step.
+        proportional: Float, its response to the present error.
+    """
+
+    def __init__(self, regularizer, model, integral=0.05, proportional=20.0):
+        super().__init__(name="budget_controller")
+        self.full = regularizer.full(model)
+        self.fixed = regularizer.strength
+        self.integral, self.proportional = integral, proportional
+        self.target = None
+        if self.fixed is None:
+            self.target = regularizer.budget(model)
+            smallest = smallest_cost(model, regularizer)
+            if self.target < smallest:
+                raise ValueError(
+                    "Invalid value received for argument `target`. Closing "
+                    f"every mask leaves {smallest:,} of {self.full:,}, so the "
+                    f"target {self.target:,.0f} is out of reach. Expected at "
+                    f"least {smallest:,} ({smallest / self.full:.4f} of the "
+                    "full cost); put masks at more places for less."
+                )
+        self.multiplier = self._variable("multiplier", 0.0)
+        self.error = self._variable("error", 0.0)
+        self.step = self._variable("step", 0.0)
+        self.ramp_steps = self._variable("ramp_steps", 0.0)
+        self.built = True
+
+    def _variable(self, name, value):
+        return self.add_weight(
+            name=name,
+            shape=(),
+            initializer=keras.initializers.Constant(value),
+            dtype="float32",
+            autocast=False,
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def begin(self, ramp_steps):
+        """Sets the number of steps over which the budget falls."""
+        self.ramp_steps.assign(float(ramp_steps))
+
+    def budget(self):
+        """Returns the present budget, as a share of the full cost."""
+        target = self.target / self.full
+        done = self.step / ops.maximum(self.ramp_steps, 1.0)
+        return target ** ops.minimum(done, 1.0)
+
+    def update(self, cost):
+        """Takes one step of the controller.
+
+        Args:
+            cost: Expected cost as a share of the full cost, a scalar.
+        """
+        if self.fixed is not None:
+            return
+        self.step.assign(self.step + 1.0)
+        error = ops.stop_gradient(cost) / self.budget() - 1.0
+        self.error.assign(error)
+        self.multiplier.assign(
+            ops.maximum(self.multiplier + self.integral * error, 0.0)
+        )
+
+    def strength(self):
+        """Returns the strength of the penalty on the share of the cost."""
+        if self.fixed is not None:
+            return ops.convert_to_tensor(self.fixed * self.full, "float32")
+        return ops.maximum(
+            self.multiplier + self.proportional * self.error, 0.0
+        )
+
+    def wants_less(self, cost):
+        """Whether the penalty should be lowering the expected cost."""
+        if self.fixed is not None:
+            return self.fixed > 0
+        return cost > 1.02 * self.target / self.full
+
+
+def smallest_cost(model, regularizer):
+    """Returns the cost with every mask closed, an integer."""
+    flow = flow_of(model)
+    zeros = [np.zeros(_size(mask), "float32") for mask in flow.masks]
+    return _cost_of(flow, zeros, regularizer)
+
+
+def fit_decision_to_budget(search, target):
+    """Shifts all logits by one number so that the decision costs <= target.
+
+    The shift is the smallest in absolute value that brings the sliced network
+    to the largest cost within the target: downwards if it was above, upwards
+    if channels can be added back.
+
+    Args:
+        search: A search with `model` and `regularizer`, whose masks have
+            `logits`.
+        target: The budget, an absolute number.
+
+    Returns:
+        The shift.
+    """
+    flow = flow_of(search.model)
+    logits = [ops.convert_to_numpy(mask.logits) for mask in flow.masks]
+    levels = np.unique(np.concatenate(logits))
+    # Kept iff logit > threshold; one below all levels keeps everything.
+    thresholds = np.concatenate([[levels[0] - 1.0], levels])
+
+    def cost(threshold):
+        kept = [(v > threshold).astype("float32") for v in logits]
+        return _cost_of(flow, kept, search.regularizer)
+
+    low, high = 0, len(thresholds) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if cost(thresholds[middle]) <= target:
+            high = middle
+        else:
+            low = middle + 1
+    ends = thresholds[low], np.append(thresholds, np.inf)[low + 1]
+    if ends[0] <= 0.0 < ends[1]:
+        return 0.0
+    shift = ends[0] + min(1e-3, (ends[1] - ends[0]) / 2)
+    for mask, values in zip(flow.masks, logits, strict=True):
+        mask.logits.assign(values - shift)
+    return -float(shift)
+
+
+def _cost_of(flow, kept, regularizer):
+    rows = node_costs(flow, read_scales(flow, kept))
+    return sum(regularizer.measure(parts) for _, parts in rows)
+
+
+def _size(mask):
+    return mask.probabilities().shape[0]

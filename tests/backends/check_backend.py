@@ -1,0 +1,179 @@
+"""Masks, a cost, `fit`, the slicer and files, on the backend that is set.
+
+Run by `backends_test.py` as `python -m tests.backends.check_backend` with
+KERAS_BACKEND set; a process has one backend. Needs neither pytest nor, under
+JAX and PyTorch, TensorFlow. Prints one line of JSON.
+"""
+
+import json
+import pathlib
+import sys
+import tempfile
+
+import keras
+import numpy as np
+
+import keras_nas
+
+_IMPORTED_TENSORFLOW = "tensorflow" in sys.modules
+
+
+def _check(condition, message):
+    if not condition:
+        raise AssertionError(f"{keras.backend.backend()}: {message}")
+
+
+def _close(a, b, message):
+    difference = float(np.abs(_numpy(a) - _numpy(b)).max())
+    _check(difference < 1e-5, f"{message}: they differ by {difference}")
+    return difference
+
+
+def _numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def _step(mask):
+    return int(_numpy(mask.seed_generator.state.value)[1])
+
+
+def _build():
+    """A network in which one mask is applied at two places."""
+    mask = keras_nas.FiGSMask(temperature=0.5, seed=1, name="mask")
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(16, 3, padding="same", use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.5),
+            mask,
+            keras.layers.DepthwiseConv2D(3, use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras_nas.FiGSMask(temperature=0.5, seed=1, name="mask_2"),
+            keras.layers.ReLU(),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4),
+        ]
+    )
+
+
+def _data():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(24, 8, 8, 3)).astype("float32")
+    return x, generator.normal(size=(24, 4)).astype("float32")
+
+
+def check_training(model):
+    """Trains the masks with stock `fit`; returns the losses."""
+    masks = [model.get_layer(name) for name in ("mask", "mask_2")]
+    generator = np.random.default_rng(1)
+    before = []
+    for mask in masks:
+        mask.logits.assign(generator.normal(size=16))
+        before.append(_numpy(mask.logits))
+    cost = keras_nas.ExpectedFLOPs(strength=1e-5)
+    expected = float(_numpy(cost(model)))
+    _check(expected > 0, "the expected cost is not positive")
+    cost.attach(model)
+    _check(len(model.losses) == 1, "the cost is not in `model.losses`")
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x, y = _data()
+    history = model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    losses = history.history["loss"]
+    _check(np.isfinite(losses).all(), f"losses are not finite: {losses}")
+    for mask, logits in zip(masks, before, strict=True):
+        moved = np.abs(_numpy(mask.logits) - logits)
+        _check(np.isfinite(moved).all(), "logits are not finite")
+        _check(moved.min() > 0, f"logits of {mask.name} did not move")
+        _check(_step(mask) == 6, f"{mask.name} counted {_step(mask)} steps")
+    _check(float(_numpy(cost(model))) < expected, "the cost did not fall")
+    return losses
+
+
+def check_draws():
+    """One draw per step for the batch and all places; others in the next."""
+    mask = keras_nas.FiGSMask(initial_logit=0.0, temperature=1.0, seed=1)
+    inputs = keras.Input((32,))
+    hidden = mask(inputs)
+    model = keras.Model(inputs, [hidden, mask(inputs + 0.0 * hidden)])
+    ones = np.ones((3, 32), "float32")
+    first = [_numpy(y) for y in model(ones, training=True)]
+    second = [_numpy(y) for y in model(ones, training=True)]
+    _check((first[0] == first[1]).all(), "two places, two draws")
+    _check((first[0] == first[0][:1]).all(), "two examples, two draws")
+    _check((first[0] != second[0]).all(), "two steps, one draw")
+    _check(_step(mask) == 2, "the steps were not counted")
+
+
+def check_slicing(model):
+    """Slices; returns the largest difference to the masked model."""
+    x, _ = _data()
+    sliced, report = keras_nas.slice_model(model, return_report=True)
+    _check(report is not None, "no report")
+    for layer in sliced.layers:
+        stock = type(layer).__module__.startswith("keras.")
+        _check(stock, f"{layer.name} is not a stock layer")
+    full, cut = keras_nas.count_cost(model), keras_nas.count_cost(sliced)
+    _check(cut.macs < full.macs, "nothing was cut")
+    decided = keras_nas.decided_cost(model)
+    _check(decided.macs == cut.macs, "the decided cost is another one")
+    return sliced, _close(model(x), sliced(x), "masked and sliced model")
+
+
+def check_files(model, sliced, folder):
+    """Saves and loads both models, and trains on from the file."""
+    x, y = _data()
+    for name, saved in (("model", model), ("sliced", sliced)):
+        path = pathlib.Path(folder) / f"{name}.keras"
+        saved.save(path)
+        loaded = keras.models.load_model(path)
+        _close(saved(x), loaded(x), f"{name} and its file")
+        if saved is model:
+            _check(len(loaded.losses) == 1, "the cost was not saved")
+            _check(_step(loaded.get_layer("mask")) == 6, "the step was lost")
+            for resumed in (model, loaded):
+                resumed.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+            _close(model(x), loaded(x), "an unbroken and a resumed run")
+
+
+def check_insertion():
+    """Puts masks into a plain model with a residual connection."""
+    inputs = keras.Input((8, 8, 3))
+    x = shortcut = keras.layers.Conv2D(8, 3, padding="same")(inputs)
+    x = keras.layers.Conv2D(24, 1, use_bias=False)(x)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.Conv2D(8, 1)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x + shortcut)
+    plain = keras.Model(inputs, keras.layers.Dense(4)(x))
+    masked = keras_nas.insert_masks(plain, seed=0)
+    masks = [m for m in masked.layers if isinstance(m, keras_nas.FiGSMask)]
+    _check(len(masks) == 3, f"{len(masks)} masks were inserted")
+    x, _ = _data()
+    _close(plain(x), masked(x), "plain and masked model")
+    generator = np.random.default_rng(2)
+    for mask in masks:
+        mask.logits.assign(generator.normal(size=mask.logits.shape))
+    sliced = keras_nas.slice_model(masked)
+    return _close(masked(x), sliced(x), "masked and sliced model")
+
+
+def main():
+    keras.utils.set_random_seed(0)
+    model = _build()
+    losses = check_training(model)
+    check_draws()
+    sliced, difference = check_slicing(model)
+    with tempfile.TemporaryDirectory() as folder:
+        check_files(model, sliced, folder)
+    results = {
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+        "losses": losses,
+        "sliced_difference": difference,
+        "inserted_difference": check_insertion(),
+        "imported_tensorflow": _IMPORTED_TENSORFLOW,
+    }
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

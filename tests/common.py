@@ -1,0 +1,180 @@
+"""What the tests of graph, costs and slicing share."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_nas import Architecture
+from keras_nas import ExpectedFLOPs
+from keras_nas import ExpectedParams
+from keras_nas import LogisticSigmoidMask
+from keras_nas import count_cost
+from keras_nas import decided_cost
+from keras_nas import slice_model
+from keras_nas.graph import ChannelFlow
+from keras_nas.layers import Mask
+
+COST_PARTS = ("macs", "pool", "kernels", "biases", "norm")
+
+
+def mask(name=None, **kwargs):
+    """Returns a mask with a fixed seed."""
+    return LogisticSigmoidMask(name=name, seed=0, **kwargs)
+
+
+def masks_of(model):
+    """Returns the mask layers of a model, those of nested models too."""
+    return ChannelFlow(model).masks
+
+
+def randomize(model, seed=0):
+    """Gives every layer but the masks random weights; returns the model.
+
+    Scales are far from 1, shifts far from 0, variances positive, so that no
+    mistake in folding them can hide.
+    """
+    rng = np.random.default_rng(seed)
+    skipped = {id(v) for m in masks_of(model) for v in m.variables}
+    for variable in model.weights:
+        if id(variable) in skipped:
+            continue
+        fan_in = max(1, int(np.prod(variable.shape[:-1])))
+        value = rng.normal(0.0, 1.0 / np.sqrt(fan_in), variable.shape)
+        if variable.name in ("gamma", "moving_variance"):
+            value = rng.uniform(0.5, 1.5, variable.shape)
+        elif len(variable.shape) == 1:
+            value = rng.uniform(-1.0, 1.0, variable.shape)
+        variable.assign(value)
+    return model
+
+
+def decide(model, **kept):
+    """Sets the logits to +-100: `decide(model, mask_name=[0, 2])`."""
+    for layer in masks_of(model):
+        if layer.name in kept:
+            channels = layer.logits.shape[0]
+            on = np.isin(np.arange(channels), kept[layer.name])
+            layer.logits.assign(np.where(on, 100.0, -100.0))
+    return model
+
+
+def decide_at_random(model, seed=0, keep=(0.0, 0.5, 0.8, 1.0)):
+    """Sets the logits to +-100, at one of the rates `keep` in each mask."""
+    rng = np.random.default_rng(seed)
+    for layer in masks_of(model):
+        on = rng.random(layer.logits.shape[0]) < rng.choice(keep)
+        layer.logits.assign(np.where(on, 100.0, -100.0))
+    return model
+
+
+def architecture_of(model):
+    """Returns the decisions of a model's masks."""
+    decisions = {m.name: m.decision() for m in masks_of(model)}
+    return Architecture(model.name, decisions)
+
+
+def inputs_for(model, batch=2, seed=0):
+    """Returns random inputs, in the structure that the model takes."""
+    rng = np.random.default_rng(seed)
+    return keras.tree.map_structure(
+        lambda t: rng.normal(size=(batch, *t.shape[1:])).astype("float32"),
+        model.input,
+    )
+
+
+def run(model, inputs):
+    """Returns the outputs at inference as a list of arrays."""
+    outputs = keras.tree.flatten(model(inputs, training=False))
+    return [keras.ops.convert_to_numpy(output) for output in outputs]
+
+
+def assert_same_function(a, b, rtol=1e-5):
+    """Two models agree on random inputs, relative to the largest output."""
+    inputs = inputs_for(a)
+    for x, y in zip(run(a, inputs), run(b, inputs), strict=True):
+        assert x.shape == y.shape
+        scale = max(np.abs(x).max(), 1.0)
+        np.testing.assert_allclose(x / scale, y / scale, rtol=0, atol=rtol)
+
+
+def assert_plain(model):
+    """A model has no layer that is not one of Keras."""
+    for layer in model._flatten_layers():
+        assert not isinstance(layer, Mask)
+        assert type(layer).__module__.startswith("keras."), layer
+
+
+def assert_expected_equals_counted(model, sliced):
+    """The expected cost of a decided model is the count of the sliced one.
+
+    The count is checked in turn against the kernels and output shapes of the
+    sliced model.
+    """
+    counted = count_cost(sliced)
+    assert counted.macs == macs_of(sliced)
+    assert counted.params == params_of(sliced)
+    decided = decided_cost(model)
+    for part in COST_PARTS:
+        assert getattr(decided, part) == getattr(counted, part), part
+    assert int(ExpectedFLOPs(1.0)(model)) == counted.macs
+    assert int(ExpectedParams(1.0)(model)) == counted.params
+
+
+def assert_slices(model):
+    """Slices a decided model and checks all that must hold; returns both.
+
+    Returns:
+        `(sliced, report)`.
+    """
+    sliced, report = slice_model(model, return_report=True)
+    assert_plain(sliced)
+    assert_same_function(model, sliced)
+    assert_expected_equals_counted(model, sliced)
+    return sliced, report
+
+
+def params_of(model):
+    """Counts trained parameters by their shapes."""
+    sizes = {id(v): np.prod(v.shape) for v in model.trainable_variables}
+    return int(sum(sizes.values()))
+
+
+def macs_of(model):
+    """Counts multiply-adds by kernels and the shapes that layers return."""
+    total = 0
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, layers.SeparableConv2D | layers.SeparableConv1D):
+            kernels = [layer.depthwise_kernel, layer.pointwise_kernel]
+        elif getattr(layer, "kernel", None) is not None:
+            kernels = [layer.kernel]
+        else:
+            continue
+        weights = sum(int(np.prod(kernel.shape)) for kernel in kernels)
+        for node in layer._inbound_nodes:
+            shape = node.output_tensors[0].shape
+            first = getattr(layer, "data_format", None) == "channels_first"
+            spatial = shape[2:] if first else shape[1:-1]
+            total += weights * int(np.prod(spatial))
+    return total
+
+
+def conv_block(x, filters, name, kernel=3, stride=1, **kwargs):
+    """Convolution without bias, BatchNorm, mask `{name}_mask`, ReLU."""
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        name=name,
+        **kwargs,
+    )(x)
+    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = mask(f"{name}_mask")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def head(x, classes=3, name="classifier"):
+    """Global average pool and Dense."""
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Dense(classes, name=name)(x)
