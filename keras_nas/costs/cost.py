@@ -3,11 +3,11 @@
 import dataclasses
 
 from keras_nas.costs.counting import node_costs
-from keras_nas.costs.counting import read_full
-from keras_nas.costs.counting import read_scales
 from keras_nas.graph import COST_PARTS
 from keras_nas.graph import flow_of
-from keras_nas.slicing.decisions import mask_scales
+from keras_nas.graph.decisions import mask_scales
+from keras_nas.graph.decisions import read_full
+from keras_nas.graph.decisions import read_scales
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """From a reading of a model's channels to its cost, part by part."""
 
 import numpy as np
-from keras import ops
 
 from keras_nas.graph import COST_PARTS
-from keras_nas.graph import Reading
 
 _PER_CALL = ("macs", "pool")
 
@@ -46,25 +44,3 @@ def _times(value, times, exact):
     if exact:
         return int(value) * int(times)
     return 0 if isinstance(value, int) and not value else value * times
-
-
-def read_probabilities(flow):
-    """Returns the differentiable reading: every mask's probabilities."""
-    probabilities = [
-        ops.cast(mask.probabilities(), "float32") for mask in flow.masks
-    ]
-    return Reading(flow, probabilities, ops)
-
-
-def read_full(flow):
-    """Returns the reading in which every mask keeps everything."""
-    return Reading(flow, [np.ones(_channels(m), "float32") for m in flow.masks])
-
-
-def read_scales(flow, scales):
-    """Returns the reading in which a mask keeps the channels of its scale."""
-    return Reading(flow, [(s != 0).astype("float32") for s in scales])
-
-
-def _channels(mask):
-    return mask.probabilities().shape[0]

@@ -5,11 +5,11 @@ from keras import ops
 
 from keras_nas.costs.cost import count_cost
 from keras_nas.costs.counting import node_costs
-from keras_nas.costs.counting import read_probabilities
 from keras_nas.costs.regularized_model import RegularizedFunctional
 from keras_nas.costs.regularized_model import RegularizedSequential
 from keras_nas.graph import flow_of
-from keras_nas.slicing.slicer import check_has_masks
+from keras_nas.graph.decisions import check_has_masks
+from keras_nas.graph.decisions import read_probabilities
 
 
 class ExpectedCost:

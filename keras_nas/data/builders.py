@@ -1,6 +1,7 @@
 """Finds a TFDS data set on disk and what of it is image and label."""
 
 import difflib
+import os
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -33,6 +34,7 @@ def find_builder(name, data_dir=None, download=False):
     >>> find_builder("photo_patches").info.features["label"].num_classes
     10
     """
+    data_dir = None if data_dir is None else os.path.expanduser(data_dir)
     builder = _make_builder(name, data_dir)
     if not builder.is_prepared():
         if tf.io.gfile.exists(builder.data_dir):

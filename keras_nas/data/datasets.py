@@ -32,6 +32,7 @@ class Datasets:
 
     Example:
 
+    >>> from keras_nas.data import load
     >>> data = load(image_size=16, batch_size=64)
     >>> data.input_shape, data.num_classes
     ((16, 16, 3), 10)
@@ -88,6 +89,7 @@ class Datasets:
 
         Example:
 
+        >>> from keras_nas.data import load
         >>> data = load(batch_size=500)
         >>> rest = data.stream("train", epoch=3)
         >>> _, labels = next(iter(rest))

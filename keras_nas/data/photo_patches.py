@@ -44,23 +44,23 @@ class PhotoPatches(tfds.core.GeneratorBasedBuilder):
 
     Example:
 
-    >>> import tempfile
-    >>> builder = PhotoPatches(data_dir=tempfile.mkdtemp())
-    >>> builder.download_and_prepare()
-    >>> builder.info.splits["test"].num_examples
+    >>> from keras_nas.data import load
+    >>> load("photo_patches").cardinalities["test"]
     4000
+    >>> PhotoPatches().info.features["label"].num_classes
+    10
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
     def _info(self):
-        credits = "\n".join(
+        sources = "\n".join(
             f"- {photograph.name}: {photograph.source} ({photograph.licence})"
             for photograph in PHOTOGRAPHS
         )
         return self.dataset_info_from_configs(
-            description=_DESCRIPTION + credits,
+            description=_DESCRIPTION + sources,
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(

@@ -1,12 +1,9 @@
 """How long a `.tflite` file takes on this machine."""
 
 import dataclasses
-import importlib.metadata
 import importlib.util
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -15,6 +12,7 @@ import time
 
 import numpy as np
 
+from keras_nas.environment import environment
 from keras_nas.export.litert_ops import find_custom_ops
 
 _TOOL = "ai_edge_litert.tools.benchmark_litert_model"
@@ -123,15 +121,16 @@ def benchmark_litert(
             times = None
     if times is None:
         times = _time_by_interpreter(path, *runs)
+    facts = environment()
     return LatencyResult(
         **times,
         num_runs=num_runs,
         num_threads=num_threads,
         model_bytes=path.stat().st_size,
-        device=_device_facts(),
+        device=facts["machine"],
         versions={
-            "ai-edge-litert": importlib.metadata.version("ai-edge-litert"),
-            "python": platform.python_version(),
+            name: facts["versions"][name]
+            for name in ("ai-edge-litert", "python")
         },
     )
 
@@ -221,20 +220,4 @@ def _time_by_interpreter(path, num_threads, num_runs, num_warmup_runs):
         "p95_ms": float(np.percentile(times, 95)),
         "method": "interpreter",
         "resolution_ms": 1000 * time.get_clock_info("perf_counter").resolution,
-    }
-
-
-def _device_facts():
-    processor = platform.processor() or platform.machine()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.partition(":")[2].strip()
-                break
-    return {
-        "processor": processor,
-        "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
-        "num_cpus": os.cpu_count(),
     }

@@ -8,8 +8,10 @@ import weakref
 import keras
 import numpy as np
 
+from keras_nas.graph.checks import check_keras_model
 from keras_nas.graph.formula import Channels
 from keras_nas.graph.formula import Logic
+from keras_nas.graph.rules import Rule
 from keras_nas.graph.rules import rule_for
 from keras_nas.graph.walk import walk
 from keras_nas.layers.mask import Mask
@@ -86,12 +88,18 @@ class ChannelFlow:
         self._views = {}
         self.rules = []
         for node in self.graph.nodes:
-            self.rules.append(rule_for(node.operation))
+            self.rules.append(self._rule(node))
             self.rules[-1].forward(node, self)
         self._tie_shared_calls()
         for tensor in keras.tree.flatten(self.graph.outputs):
             self.fix(self.states[id(tensor)])
         self._resolve()
+
+    def _rule(self, node):
+        always_training = node.kwargs.get("training") is True
+        if always_training and not isinstance(node.operation, Mask):
+            return Rule()  # What is known of inference does not hold.
+        return rule_for(node.operation)
 
     def _shared_operations(self):
         calls = collections.Counter(id(n.operation) for n in self.graph.nodes)
@@ -101,9 +109,7 @@ class ChannelFlow:
         """Whether the node's layer is called at other places too."""
         return id(node.operation) in self.shared
 
-    def add_source(
-        self, tensor, axis, alive=None, nonzero=None, fixed=False
-    ):
+    def add_source(self, tensor, axis, alive=None, nonzero=None, fixed=False):
         """Gives `tensor` channels of its own along `axis`."""
         state = self._new_state(tensor, axis, alive, nonzero, fixed)
         self.states[id(tensor)] = state
@@ -222,6 +228,7 @@ class ChannelFlow:
 
 def flow_of(model):
     """Returns the flow of a model, kept until its layers change."""
+    check_keras_model(model)
     layers = [id(layer) for layer in model.layers]
     known = _FLOWS.get(model)
     if known is None or known[0] != layers:

@@ -144,9 +144,7 @@ class Logic:
         self._gates = {}
 
     def _gate(self, kind, operands):
-        return self._gates.setdefault(
-            (kind, operands), Gate(kind, operands)
-        )
+        return self._gates.setdefault((kind, operands), Gate(kind, operands))
 
     def some_channel(self, channels):
         """Returns the gate "at least one of `channels` is on"."""

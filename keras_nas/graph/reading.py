@@ -42,9 +42,7 @@ class Reading:
                 [self.some(demand) for demand in out]
             )
             demands = rule.demand(node, flow, self, out)
-            for tensor, demand in zip(
-                node.input_tensors, demands, strict=True
-            ):
+            for tensor, demand in zip(node.input_tensors, demands, strict=True):
                 self._demand(tensor, demand)
         self._keep()
 
@@ -214,13 +212,15 @@ class Reading:
             return
         vectors, ids = zip(*chosen, strict=True)
         labels, compact = np.unique(np.concatenate(ids), return_inverse=True)
-        self._compact = np.zeros(len(group), int)
+        # All channels that are known to stay share one entry, the last.
+        self._compact = np.full(len(group), len(labels))
         self._compact[labels] = np.arange(len(labels))
         kept = self._segment_max(
             self.ops.concatenate(vectors), compact, len(labels)
         )
         known = self._known[labels].astype("float32")
-        self._kept = self.ops.maximum(kept, known)
+        kept = self.ops.maximum(kept, known)
+        self._kept = self.ops.concatenate([kept, np.ones(1, "float32")])
 
     def _segment_max(self, data, segments, number):
         if self.ops is np:
@@ -240,5 +240,3 @@ def is_constant(value):
 def _order(term):
     masks, gate = term
     return sorted(masks), gate.kind
-
-

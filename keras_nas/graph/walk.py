@@ -1,6 +1,7 @@
 """The walk: any traceable Keras model as a list of nodes."""
 
 import dataclasses
+import inspect
 
 import keras
 from keras import tree
@@ -110,6 +111,7 @@ def walk(model):
 class _Walker:
     def __init__(self):
         self.nodes = []
+        self.training = None  # What an enclosing call was told, if anything.
         self.alias = {}  # By id; `kept_alive` keeps the ids unique.
         self.kept_alive = []
 
@@ -141,10 +143,16 @@ class _Walker:
         ).output
 
     def record(self, operation, *args, **kwargs):
+        if self.training is not None and _takes_training(operation):
+            kwargs["training"] = self.training
         outputs = _StandIn(operation)(*args, **kwargs)
         args, kwargs = tree.map_structure(self.resolve, (args, kwargs))
         if isinstance(operation, keras.Model):
-            self.inline(operation, args[0], outputs)
+            actual_inputs = args[0] if args else kwargs["inputs"]
+            before = self.training
+            self.training = kwargs.get("training")
+            self.inline(operation, actual_inputs, outputs)
+            self.training = before
         elif not isinstance(operation, keras.layers.InputLayer):
             index = len(self.nodes)
             self.nodes.append(Node(operation, args, kwargs, outputs, index))
@@ -196,6 +204,10 @@ def _tensors(structure):
     return [
         t for t in tree.flatten(structure) if isinstance(t, keras.KerasTensor)
     ]
+
+
+def _takes_training(operation):
+    return "training" in inspect.signature(operation.call).parameters
 
 
 def _is_functional(model):

@@ -1,0 +1,23 @@
+"""Tables, pictures and the report of an experiment."""
+
+from keras_nas.environment import environment
+from keras_nas.report.comparison_plot import plot_comparison
+from keras_nas.report.kept_plot import plot_kept_channels
+from keras_nas.report.search_plot import plot_search
+from keras_nas.report.tables import NetworkRow
+from keras_nas.report.tables import comparison_table
+from keras_nas.report.tables import kept_table
+from keras_nas.report.writing import Report
+from keras_nas.report.writing import write_report
+
+__all__ = [
+    "NetworkRow",
+    "Report",
+    "comparison_table",
+    "environment",
+    "kept_table",
+    "plot_comparison",
+    "plot_kept_channels",
+    "plot_search",
+    "write_report",
+]

@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_nas.costs.counting import node_costs
-from keras_nas.costs.counting import read_scales
 from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import read_scales
 
 
 class BudgetController(keras.layers.Layer):

@@ -9,11 +9,13 @@ from keras import ops
 from keras_nas.costs import ExpectedFLOPs
 from keras_nas.costs import decided_cost
 from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import check_has_masks
+from keras_nas.graph.decisions import mask_scales
+from keras_nas.graph.decisions import read_scales
 from keras_nas.search.budget import BudgetController
 from keras_nas.search.budget import fit_decision_to_budget
 from keras_nas.slicing import read_architecture
 from keras_nas.slicing import slice_model
-from keras_nas.slicing.slicer import check_has_masks
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 
 
@@ -110,9 +112,7 @@ class FiGS(keras.Model):
         if mask_optimizer is not None:
             masks = flow_of(self.model).masks
             special = [v for m in masks for v in m.trainable_variables]
-            optimizer = PartitionedOptimizer(
-                optimizer, mask_optimizer, special
-            )
+            optimizer = PartitionedOptimizer(optimizer, mask_optimizer, special)
         super().compile(optimizer, *args, **kwargs)
 
     def call(self, inputs, training=None):
@@ -166,11 +166,19 @@ class FiGS(keras.Model):
         if self.regularizer.target is not None:
             fit_decision_to_budget(self, self.controller.target)
 
+    def is_collapsed(self):
+        """Whether no output depends on the input any more."""
+        flow = flow_of(self.model)
+        reading = read_scales(flow, mask_scales(flow))
+        outputs = keras.tree.flatten(flow.graph.outputs)
+        return not any(
+            reading.some(reading.alive(flow.state(t))) for t in outputs
+        )
+
     def channels_alive(self):
         """Returns the share of the masks' channels that are kept now."""
-        masks = flow_of(self.model).masks
-        kept = [ops.convert_to_numpy(m.inference_scale()) != 0 for m in masks]
-        return float(np.concatenate(kept).mean())
+        scales = mask_scales(flow_of(self.model))
+        return float((np.concatenate(scales) != 0).mean())
 
 
 class _Watch(keras.callbacks.Callback):
@@ -193,24 +201,27 @@ class _Watch(keras.callbacks.Callback):
         logs["channels_alive"] = search.channels_alive()
         strength = search.controller.strength()
         logs["strength"] = float(ops.convert_to_numpy(strength))
-        if logs["channels_alive"] == 0.0:
-            self._warn_collapsed(epoch)
+        if search.is_collapsed():
+            self._warn_collapsed(f"after epoch {epoch + 1}")
         elif epoch == max(2, self.params["epochs"] // 2):
             self._check_effect(logs)
 
     def on_train_end(self, logs=None):
+        collapsed = self.model.is_collapsed()
         self.model.finish()
+        if self.model.is_collapsed() and not collapsed:
+            self._warn_collapsed("within the target")
 
     def _expected(self):
         cost = self.model.regularizer(self.model.model)
         return float(ops.convert_to_numpy(cost)) / self.model.full_cost
 
-    def _warn_collapsed(self, epoch):
+    def _warn_collapsed(self, when):
         warnings.warn(
-            f"The network has collapsed: after epoch {epoch + 1} every mask "
-            "is closed, and the output no longer depends on the input. Use a "
-            "smaller strength or a larger target, or a smaller learning rate "
-            "of the masks.",
+            f"The network has collapsed: {when} so many masks are closed that "
+            "the output no longer depends on the input. Use a smaller "
+            "strength or a larger target, or a smaller learning rate of the "
+            "masks.",
             stacklevel=2,
         )
 
@@ -227,4 +238,3 @@ class _Watch(keras.callbacks.Callback):
                 "`compile(mask_optimizer=...)`.",
                 stacklevel=2,
             )
-

@@ -3,11 +3,11 @@
 import numpy as np
 
 from keras_nas.costs.counting import node_costs
-from keras_nas.costs.counting import read_scales
 from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import check_has_masks
+from keras_nas.graph.decisions import read_scales
 from keras_nas.search.budget import smallest_cost
 from keras_nas.slicing import slice_model
-from keras_nas.slicing.slicer import check_has_masks
 from keras_nas.spaces.architecture import Architecture
 
 
@@ -76,9 +76,7 @@ class WidthMultiplier:
     def _cost(self, multiplier):
         scales = [
             (np.arange(n) < kept).astype("float32")
-            for n, kept in zip(
-                self._sizes, self._kept(multiplier), strict=True
-            )
+            for n, kept in zip(self._sizes, self._kept(multiplier), strict=True)
         ]
         flow = flow_of(self.model)
         rows = node_costs(flow, read_scales(flow, scales))

@@ -1,6 +1,6 @@
 """Masks in, decisions, and the plain model out."""
 
-from keras_nas.slicing.decisions import read_architecture
+from keras_nas.graph.decisions import read_architecture
 from keras_nas.slicing.insertion import insert_masks
 from keras_nas.slicing.report import SliceReport
 from keras_nas.slicing.slicer import slice_model

@@ -70,7 +70,7 @@ class _Inserter(Rebuilder):
         super().__init__(flow.graph)
         self.flow, self.mask, self.seed = flow, mask, seed
         self.masks = {}
-        self.mask_of = {}  # Group id of a channel -> its mask layer.
+        self.mask_at = {}  # Index of a node -> the mask behind it.
         known = {node.name for node in flow.graph.nodes}
         if not skip <= known:
             raise ValueError(
@@ -90,7 +90,10 @@ class _Inserter(Rebuilder):
         if source is None or source.name in self.skip:
             return outputs
         mask = self._mask_for(source, node.output_tensors[0])
-        return outputs if mask is None else mask(outputs)
+        if mask is None:
+            return outputs
+        self.mask_at[node.index] = mask
+        return mask(outputs)
 
     def _behind_normalization(self, node):
         (tensor,) = node.output_tensors
@@ -102,11 +105,8 @@ class _Inserter(Rebuilder):
         state = self.flow.state(source.output_tensors[0])
         if self.flow.fixed[self.flow.group[state.ids]].any():
             return None
-        key = int(state.ids[0])
         if isinstance(self.flow.rules[source.index], DepthwiseRule):
-            before = self.flow.state(source.input_tensors[0])
-            whole = before.ids is state.ids
-            return self.mask_of.get(key) if whole else None
+            return self._mask_before(source)
         if self._is_gate(tensor) or self._is_masked(tensor):
             return None
         if id(source.operation) not in self.masks:
@@ -122,8 +122,24 @@ class _Inserter(Rebuilder):
                     f"Received: {self.mask!r}, which returned {mask!r}"
                 )
             self.masks[id(source.operation)] = mask
-            self.mask_of[key] = mask
         return self.masks[id(source.operation)]
+
+    def _mask_before(self, node):
+        """Returns the mask of the channels that enter a depthwise layer.
+
+        `None` if they were joined since, by an addition for one: then no mask
+        decides on them alone.
+        """
+        known = (PassThrough, DepthwiseRule)
+        while node is not None and node.index not in self.mask_at:
+            if not isinstance(self.flow.rules[node.index], known):
+                return None
+            (tensor,) = node.input_tensors
+            before = self.flow.state(tensor).ids
+            if before is not self.flow.state(node.output_tensors[0]).ids:
+                return None
+            node = self.flow.producers.get(id(tensor))
+        return None if node is None else self.mask_at[node.index]
 
     def _is_masked(self, tensor):
         consumers = self.flow.consumers.get(id(tensor), [])

@@ -62,6 +62,7 @@ class Rebuilder:
         args, kwargs = arguments
         if not isinstance(operation, keras.layers.Layer):
             copy = type(operation).from_config(operation.get_config())
+            copy.name = self.unique_name(operation.name)
             return copy(*args, **kwargs)
         if id(operation) in self.layers:
             return self.layers[id(operation)](*args, **kwargs)

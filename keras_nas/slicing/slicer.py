@@ -4,11 +4,13 @@ import keras
 import numpy as np
 from keras import tree
 
-from keras_nas.costs.counting import read_scales
 from keras_nas.graph import ChannelFlow
+from keras_nas.graph.decisions import check_has_masks
+from keras_nas.graph.decisions import mask_scales
+from keras_nas.graph.decisions import read_scales
+from keras_nas.graph.rules.merging import ConcatenateRule
 from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.layers.mask import Mask
-from keras_nas.slicing.decisions import mask_scales
 from keras_nas.slicing.piece import Piece
 from keras_nas.slicing.rebuild import Rebuilder
 from keras_nas.slicing.report import SliceReport
@@ -55,17 +57,6 @@ def slice_model(model, architecture=None, return_report=False):
     cutter = Cutter(flow, mask_scales(flow, architecture))
     sliced = cutter.cut()
     return (sliced, cutter.report) if return_report else sliced
-
-
-def check_has_masks(flow):
-    """Raises a `ValueError` if a flow has no masks."""
-    if not flow.masks:
-        raise ValueError(
-            f"Model '{flow.graph.name}' has no mask layers, so there is "
-            "nothing to decide. Put masks into it with "
-            "`keras_nas.insert_masks(model)`, or add `keras_nas.FiGSMask()` "
-            "layers to it."
-        )
 
 
 class Cutter(Rebuilder):
@@ -126,11 +117,13 @@ class Cutter(Rebuilder):
             # A copy for each call, which may have other channels.
             self.layers.pop(id(operation), None)
         if isinstance(operation, Mask):
-            return self._build_mask(node, arguments)
+            return self._build_mask(node)
         if isinstance(rule, ElementwiseMergeRule):
             merged = self._build_merge(node, rule)
             if merged is not None:
                 return merged
+        if isinstance(rule, ConcatenateRule):
+            return self._build_concatenate(node)
         piece = Piece(node, self)
         if id(operation) not in self.layers:
             rule.build(piece)
@@ -140,7 +133,7 @@ class Cutter(Rebuilder):
     def _find_constants(self, node):
         """Computes the constants of a node's outputs, where there are any."""
         varies = [self._varies(tensor) for tensor in node.output_tensors]
-        if all(v.all() for v in varies) or not self.reading.live(node):
+        if all(v.all() for v in varies):
             return
         rule = self.flow.rules[node.index]
         if isinstance(node.operation, Mask):
@@ -194,8 +187,8 @@ class Cutter(Rebuilder):
                 return
             tensor = node.input_tensors[0]
 
-    def _build_mask(self, node, arguments):
-        (inputs,) = tree.flatten(arguments[0])
+    def _build_mask(self, node):
+        inputs = self.tensors[id(node.input_tensors[0])]
         if node.index in self._folded_masks or not self._needs_scaling(node):
             return inputs
         scale = self.mask_scales[id(node.operation)]
@@ -220,17 +213,48 @@ class Cutter(Rebuilder):
             constants.append(values[self.kept_out(node)])
         result = operands[0]
         if len(operands) > 1:
-            name = self.unique_name(node.name)
-            cls = type(node.operation)
-            if isinstance(node.operation, keras.layers.Layer):
-                result = cls(name=name)(operands)
-            else:
-                result = cls()(*operands)
+            is_layer = isinstance(node.operation, keras.layers.Layer)
+            args = (operands,) if is_layer else operands
+            result = self.call(node.operation, (args, {}))
         scale, offset = rule.affine(constants)
         if np.all(scale == 1.0) and not np.any(offset):
             return result
         self.report.fold(node.name, "constant operand into Rescaling")
         return self._rescale(node, result, scale, offset)
+
+    def _build_concatenate(self, node):
+        """Builds a concatenation some of whose operands are gone.
+
+        An operand that nobody needs is left out. Where others keep channels
+        that are tied to it, zeros take its place, and what its constants are.
+        """
+        axis = self.flow.state(node.output_tensors[0]).axis
+        operands, constants, missing = [], [], 0
+        for tensor in node.input_tensors:
+            kept = self.kept(self.flow.state(tensor))
+            if id(tensor) in self.tensors:
+                operand = self._pad(self.tensors[id(tensor)], axis, missing, 0)
+                operands.append(operand)
+                constants.append(np.zeros(len(kept)))
+                missing = 0
+            else:
+                constants.append(self.constants(tensor)[kept])
+                missing += len(kept)
+        operands[-1] = self._pad(operands[-1], axis, 0, missing)
+        result = operands[0]
+        if len(operands) > 1:
+            result = self.call(node.operation, ((operands,), {}))
+        offset = np.concatenate(constants)
+        if not np.any(offset):
+            return result
+        return self._rescale(node, result, 1.0, offset)
+
+    def _pad(self, tensor, axis, before, after):
+        if not before + after:
+            return tensor
+        width = [(0, 0)] * len(tensor.shape)
+        width[axis] = (before, after)
+        return keras.ops.pad(tensor, width)
 
     def _rescale(self, node, tensor, scale, offset):
         """Applies factors and offsets to channels by a stock layer."""

@@ -43,8 +43,9 @@ def test_equal_seeds_give_equal_batches(tiny_dir):
             for batches in (data.search, data.train, data.stream("train", 2))
         ]
 
-    assert labels(0) == labels(0)
-    assert all(a != b for a, b in zip(labels(0), labels(1), strict=True))
+    first = labels(0)
+    assert first == labels(0)
+    assert all(a != b for a, b in zip(first, labels(1), strict=True))
 
 
 def test_a_foreign_data_set_gets_disjoint_splits(tiny_dir):

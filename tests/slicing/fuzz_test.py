@@ -2,15 +2,11 @@
 
 import os
 
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies
 
 from keras_nas.layers import Mask
 from tests.common import assert_slices
 from tests.common import decide_at_random
-from tests.common import masks_of
 from tests.slicing import recipes
 
 EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "40"))

@@ -201,7 +201,7 @@ def new_mask(net, x, y, option):
 
 @operation("shared_mask")
 def shared_mask(net, x, y, option):
-    return net.shared("mask", x[..., :], lambda: mask(axis=-1))(x)
+    return net.shared("mask", x, lambda: mask(axis=-1))(x)
 
 
 @operation("same_mask_other_place")

@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_nas.graph.rules.pass_through import is_coupled
 from keras_nas.graph.rules.pass_through import is_homogeneous
+from keras_nas.graph.rules.pass_through import is_linear
 from keras_nas.graph.rules.pass_through import keeps_zero
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
@@ -68,8 +69,10 @@ class LinearRule(Rule):
 
     def macs(self, node, positions, n_in, n_out):
         """Returns positions * k * k * n_in * n_out."""
-        return positions * int(np.prod(node.operation.kernel_size)) * (
-            n_in * n_out
+        return (
+            positions
+            * int(np.prod(node.operation.kernel_size))
+            * (n_in * n_out)
         )
 
     def kernels(self, node, n_in, n_out):
@@ -83,9 +86,7 @@ class LinearRule(Rule):
         n_out = reading.count(flow.state(output))
         biased = node.operation.use_bias
         return {
-            "macs": self.macs(
-                node, positions(output, axis, node), n_in, n_out
-            ),
+            "macs": self.macs(node, positions(output, axis, node), n_in, n_out),
             "kernels": self.kernels(node, n_in, n_out),
             "biases": n_out * (biased or self.gains_bias(node, flow, reading)),
         }
@@ -93,7 +94,10 @@ class LinearRule(Rule):
     def gains_bias(self, node, flow, reading):
         """Returns P(a bias must be added to hold folded constants)."""
         state, needed = self.needed(node, flow)
-        if needed == state.nonzero or flow.feeds_only_batch_norm(node):
+        normalized = flow.feeds_only_batch_norm(node)
+        if normalized and is_linear(node.operation.activation):
+            return 0
+        if needed == state.nonzero:
             return 0
         dropped = reading.product(
             reading.product(

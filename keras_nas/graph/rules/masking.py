@@ -29,6 +29,9 @@ class MaskRule(Rule):
             return [reading.live(node)]
         return out
 
+    def is_homogeneous(self, operation):
+        return True
+
     def cost(self, node, flow, reading):
         return {}
 

@@ -12,8 +12,9 @@ from keras_nas.graph.rules.rule import call_on_constants
 class ElementwiseMergeRule(Rule):
     """An elementwise function of tensors with the same channels.
 
-    Other operands may be Python numbers, as in `x + 3.0`. The channels of all operands are tied. An operand with one channel beside
-    operands with many is broadcast and not tied.
+    Other operands may be Python numbers, as in `x + 3.0`. The channels of all
+    operands are tied. An operand with one channel beside operands with many
+    is broadcast and not tied.
     """
 
     reason = "its operands have different channel axes"
@@ -29,6 +30,10 @@ class ElementwiseMergeRule(Rule):
         axes = {s.axis for s in states if s.length > 1}
         if len(ranks) > 1 or len(axes) > 1 or self.has_arrays(node):
             return None
+        for axis in axes:
+            sizes = [t.shape[axis] for t in tensors]
+            if sizes != [state.length for state in states]:
+                return None
         return states
 
     def has_arrays(self, node):
@@ -51,8 +56,10 @@ class ElementwiseMergeRule(Rule):
                 state = state.take(np.zeros(length, int))
             else:
                 flow.tie(first.ids, state.ids)
-            result = state if result is None else self.join(
-                flow.logic, result, state
+            result = (
+                state
+                if result is None
+                else self.join(flow.logic, result, state)
             )
         if len(states) == 1 and not self.is_absorbing:
             result = result.replace(nonzero=result.nonzero.on(length))

@@ -1,5 +1,6 @@
 """BatchNormalization and Rescaling: one affine map for each channel."""
 
+import keras
 import numpy as np
 from keras import layers
 
@@ -57,7 +58,32 @@ class BatchNormalizationRule(PassThrough):
 
 @register_rule(layers.Rescaling)
 class RescalingRule(PassThrough):
-    """x * scale + offset, where both may be lists with one entry a channel."""
+    """x * scale + offset, where both may have one entry for each channel."""
+
+    reason = "has a factor for each position"
+
+    def forward(self, node, flow):
+        state = flow.state(node.input_tensors[0])
+        rank = len(node.input_tensors[0].shape)
+        if all(
+            self.is_per_channel(value, state, rank)
+            for value in (node.operation.scale, node.operation.offset)
+        ):
+            super().forward(node, flow)
+        else:
+            flow.barrier(node, self.reason)
+
+    def is_per_channel(self, value, state, rank):
+        shape = np.shape(value)
+        if len(shape) and keras.config.image_data_format() == "channels_first":
+            shape = shape + (1,) * (3 - len(shape))
+        shape = (1,) * (rank - len(shape)) + shape
+        per_channel = [1] * rank
+        per_channel[state.axis] = state.length
+        return np.size(value) == 1 or list(shape) == per_channel
+
+    def demand(self, node, flow, reading, out):
+        return [reading.live(node)] if flow.is_barrier(node) else out
 
     def constant(self, node, flow, values):
         layer = node.operation
@@ -66,12 +92,13 @@ class RescalingRule(PassThrough):
 
     def build(self, piece):
         layer, kept = piece.operation, piece.kept_in()
+        if not piece.is_sliced():
+            return
         for name in ("scale", "offset"):
             value = np.asarray(getattr(layer, name))
             if value.size > 1:
                 axis = int(np.argmax(value.shape))
-                value = np.take(value, kept, axis)
-                piece.config[name] = value.tolist()
+                piece.config[name] = np.take(value, kept, axis).tolist()
 
 
 def _vector(value):

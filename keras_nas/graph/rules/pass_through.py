@@ -54,6 +54,11 @@ def is_homogeneous(activation):
     return activation is None or _name(activation) in _HOMOGENEOUS
 
 
+def is_linear(activation):
+    """Whether an activation function is none."""
+    return activation is None or _name(activation) == "linear"
+
+
 def is_coupled(activation):
     """Whether an output channel may depend on several input channels."""
     if activation is None:

@@ -54,9 +54,7 @@ class PoolingRule(IdentityAtInferenceRule):
         return [values[0]]
 
 
-@register_rule(
-    layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D
-)
+@register_rule(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 class ZeroPaddingRule(PoolingRule):
     """Zeros around a channel: only the constant 0 stays a constant."""
 

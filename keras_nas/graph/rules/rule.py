@@ -56,9 +56,7 @@ class Rule:
             One vector per output tensor; entries of channels that are alive
             have no meaning.
         """
-        return [
-            np.zeros(flow.state(t).length) for t in node.output_tensors
-        ]
+        return [np.zeros(flow.state(t).length) for t in node.output_tensors]
 
     def is_homogeneous(self, operation):
         """Whether a factor s >= 0 on a channel passes through unchanged."""

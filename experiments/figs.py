@@ -1,0 +1,191 @@
+"""FiGS: search the widths of a network, retrain, export, verify, report.
+
+    python -m experiments.figs --output_dir=runs/figs
+
+trains a small ResNet on the embedded photographs, searches which of its
+channels are worth their multiply-adds, trains the network that was found from
+scratch beside a uniformly narrowed one of the same budget, writes `.keras`,
+SavedModel and `.tflite` files, proves that they compute the same, and writes
+report.md. For your own network and data:
+
+    python -m experiments.figs --output_dir=runs/mine --model=net.keras \
+        --dataset=NAME --data_dir=DIR --image_size=96 --target=0.3
+"""
+
+import functools
+import json
+import sys
+
+import keras
+from absl import app
+from absl import flags
+from absl import logging
+
+import keras_nas
+from experiments import flags as common_flags
+from experiments import pipeline
+from experiments import presets
+from experiments.run import Run
+from keras_nas import report
+
+FLAGS = flags.FLAGS
+
+
+def insert(context):
+    """Returns the full network with masks, weights as at the start."""
+    preset = context.preset
+    mask = functools.partial(
+        keras_nas.LogisticSigmoidMask,
+        temperature=preset.temperature,
+        initial_logit=preset.initial_logit,
+    )
+    network = context.network()
+    with context.strategy.scope():
+        return keras_nas.insert_masks(network, mask, seed=context.seed)
+
+
+def new_search(context, masked):
+    """Returns the search, not compiled yet."""
+    preset = context.preset
+    budget = keras_nas.ExpectedFLOPs(target=preset.target)
+    with context.strategy.scope():
+        return keras_nas.search.FiGS(masked, budget, preset.ramp)
+
+
+def search_stage(context):
+    """Trains the masked network; saves it and the architecture."""
+    preset, run = context.preset, context.run
+    masked = insert(context)
+    steps = context.data.steps("search")
+    recipe = preset.recipe()
+    search = new_search(context, masked)
+    with context.strategy.scope():
+        mask_optimizer = None
+        if preset.mask_learning_rate:
+            mask_optimizer = keras.optimizers.Adam(preset.mask_learning_rate)
+        search.compile(
+            recipe.optimizer(steps, preset.search_epochs),
+            context.loss(masked),
+            metrics=["accuracy"],
+            mask_optimizer=mask_optimizer,
+        )
+    history = search.fit(
+        context.data.search,
+        epochs=preset.search_epochs,
+        callbacks=context.callbacks("search"),
+        validation_data=context.data.validation,
+        verbose=2,
+    )
+    run.save_model(masked, "masked.keras")
+    search.architecture().save(run.path("architecture.json"))
+    accuracy = context.test_accuracy(search.export_model())
+    return {
+        "history": {
+            key: [float(v) for v in values]
+            for key, values in history.history.items()
+        },
+        "inherited_test_accuracy": accuracy,
+    }
+
+
+def run_experiment(context):
+    """Runs every stage that is not finished, then writes the report."""
+    run, preset = context.run, context.preset
+    stages = {}
+    stages["full"] = run.stage(
+        "full", lambda: pipeline.train(context, context.network(), "full")
+    )
+    stages["search"] = run.stage("search", lambda: search_stage(context))
+
+    masked = keras.models.load_model(run.path("masked.keras"))
+    architecture = keras_nas.Architecture.load(run.path("architecture.json"))
+    sliced, slice_report = keras_nas.slice_model(
+        masked, architecture, return_report=True
+    )
+    budget = keras_nas.ExpectedFLOPs(target=preset.target)
+    narrow = keras_nas.search.WidthMultiplier(masked, budget).export_model()
+    for name, file, network in (
+        ("retrain", "model", sliced),
+        ("width_multiplier", "width_multiplier", narrow),
+    ):
+        stages[name] = run.stage(
+            name,
+            lambda network=network, file=file: pipeline.train(
+                context, pipeline.from_scratch(context, network), file
+            ),
+        )
+    stages["export"] = run.stage(
+        "export",
+        lambda: pipeline.export_stage(
+            context,
+            {
+                name: f"{name}.tflite"
+                for name in ("model", "full", "width_multiplier")
+            },
+        ),
+    )
+    stages["verify"] = run.stage(
+        "verify",
+        lambda: pipeline.verify(
+            context,
+            {
+                "The search's weights": [masked, sliced],
+                "The retrained weights": [
+                    run.path("model.keras"),
+                    run.path("saved_model"),
+                    run.path("model.tflite"),
+                ],
+            },
+        ),
+    )
+    write_report(context, stages, slice_report, budget.budget(masked))
+
+
+def write_report(context, stages, slice_report, target):
+    """Prints the table; writes report.md and results.json."""
+    names = {
+        "full": ("full", "full"),
+        "FiGS": ("retrain", "model"),
+        "width multiplier": ("width_multiplier", "width_multiplier"),
+    }
+    rows = [
+        report.NetworkRow(
+            name=name,
+            macs=stages[stage]["macs"],
+            params=stages[stage]["params"],
+            test_accuracy=stages[stage]["test_accuracy"],
+            tflite_bytes=stages["export"][file]["tflite_bytes"],
+            latency_ms=stages["export"][file]["latency_ms"],
+        )
+        for name, (stage, file) in names.items()
+    ]
+    print(report.comparison_table(rows), flush=True)
+    results = pipeline.write_results(context, "FiGS", stages, target)
+    return rows, results
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    logging.set_verbosity(logging.INFO)
+    try:
+        preset = common_flags.chosen_preset(presets.FIGS)
+        run = Run(FLAGS.output_dir, common_flags.flagfile(preset))
+        if run.is_finished():
+            with open(run.path("results.json")) as file:
+                results = json.load(file)
+            print(
+                f"Finished before: {run.path('report.md')} (test accuracy "
+                f"{results['test_accuracy']:.3f}, {results['macs']:,} MACs)."
+            )
+            return
+        context = pipeline.open_context(run, preset, FLAGS)
+        new_search(context, insert(context))  # Fails now, if it must.
+    except (ValueError, OSError) as error:
+        sys.exit(f"Error: {error}")
+    run_experiment(context)
+
+
+if __name__ == "__main__":
+    common_flags.define(presets.FIGS)
+    app.run(main)

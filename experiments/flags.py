@@ -1,0 +1,77 @@
+"""The flags that all experiments share, and those that a preset makes."""
+
+import dataclasses
+
+from absl import flags
+
+from keras_nas.training import STRATEGIES
+
+FLAGS = flags.FLAGS
+
+_DEFINE = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+}
+
+
+def define(presets):
+    """Defines the common flags and one flag for each field of the presets.
+
+    Args:
+        presets: Dictionary from name to preset, a dataclass instance.
+    """
+    flags.DEFINE_enum(
+        "preset",
+        "small",
+        sorted(presets),
+        "Settings to start from. smoke: the whole path in under a minute; "
+        "small: minutes, meaningful; imagenet2012: the paper's.",
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "Folder of TFDS data sets; TFDS's own by default."
+    )
+    flags.DEFINE_bool(
+        "download", False, "Whether a missing data set may be downloaded."
+    )
+    flags.DEFINE_string(
+        "output_dir",
+        None,
+        "Folder for results. A run that stopped goes on from its last "
+        "finished stage when started again with the same folder.",
+        required=True,
+    )
+    flags.DEFINE_enum(
+        "strategy", "default", STRATEGIES, "tf.distribute strategy."
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of weights, masks and data order.")
+    preset = next(iter(presets.values()))
+    for field in dataclasses.fields(preset):
+        values = ", ".join(
+            f"{name}: {getattr(p, field.name)}" for name, p in presets.items()
+        )
+        text = f"{field.metadata['help']} Presets: {values}."
+        _DEFINE[field.type](field.name, None, text)
+
+
+def chosen_preset(presets):
+    """Returns the chosen preset with the overrides given by flags."""
+    preset = presets[FLAGS.preset]
+    names = [field.name for field in dataclasses.fields(preset)]
+    given = {
+        name: FLAGS[name].value
+        for name in names
+        if FLAGS[name].value is not None
+    }
+    return dataclasses.replace(preset, **given)
+
+
+def flagfile(preset):
+    """Returns the text of a flagfile that repeats this run."""
+    values = {
+        name: FLAGS[name].value
+        for name in ("preset", "data_dir", "strategy", "seed")
+    }
+    values.update(dataclasses.asdict(preset))
+    lines = [f"--{k}={v}" for k, v in values.items() if v is not None]
+    return "\n".join(lines) + "\n"

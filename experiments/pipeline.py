@@ -1,0 +1,214 @@
+"""What all methods do around their search: train, export, verify, report.
+
+Stages, each done once: `full` trains the full network; `search` is the
+method's own; `retrain` trains the network that it found, from scratch;
+`width_multiplier` trains a uniformly narrowed network of the same budget the
+same way; `export` writes and times files; `verify` proves that they compute
+the same. Search, training and test use disjoint splits.
+"""
+
+import dataclasses
+import itertools
+import os
+
+import keras
+import numpy as np
+from absl import logging
+
+from keras_nas import count_cost
+from keras_nas import data
+from keras_nas import export
+from keras_nas import report
+from keras_nas import spaces
+from keras_nas.training import find_strategy
+
+
+@dataclasses.dataclass
+class Context:
+    """What the stages of one experiment share."""
+
+    run: object
+    preset: object
+    seed: int
+    data: object
+    strategy: object
+
+    def network(self):
+        """Returns the full network, with the same weights at every call."""
+        keras.utils.set_random_seed(self.seed)
+        with self.strategy.scope():
+            return spaces.find_network(
+                self.preset.model, self.data.input_shape, self.data.num_classes
+            )
+
+    def loss(self, model):
+        """Returns the loss for a model of logits or of probabilities."""
+        last = getattr(model.layers[-1], "activation", None)
+        return keras.losses.SparseCategoricalCrossentropy(
+            from_logits=last is not keras.activations.softmax
+        )
+
+    def callbacks(self, name):
+        """Returns the callbacks of a training: logs for TensorBoard."""
+        return [keras.callbacks.TensorBoard(self.run.path("logs", name))]
+
+    def test_accuracy(self, model):
+        """Returns the accuracy on the test split, in [0, 1]."""
+        model.compile(loss=self.loss(model), metrics=["accuracy"])
+        return float(model.evaluate(self.data.test, verbose=0)[1])
+
+
+def open_context(run, preset, flags):
+    """Returns the `Context` of a run, with its data loaded."""
+    datasets = data.load(
+        preset.dataset,
+        image_size=preset.image_size,
+        batch_size=preset.batch_size,
+        data_dir=flags.data_dir,
+        seed=flags.seed,
+        augment=preset.augment,
+        download=flags.download,
+    )
+    strategy = find_strategy(flags.strategy)
+    return Context(run, preset, flags.seed, datasets, strategy)
+
+
+def train(context, model, name):
+    """Trains a model on the training split and saves it.
+
+    Args:
+        context: The `Context`.
+        model: A Keras model, trained in place.
+        name: Name of the training; the model becomes `<name>.keras`.
+
+    Returns:
+        Dictionary with `macs`, `params` and `test_accuracy`.
+    """
+    epochs = context.preset.train_epochs
+    steps = context.data.steps("train")
+    with context.strategy.scope():
+        model.compile(
+            context.preset.recipe().optimizer(steps, epochs),
+            context.loss(model),
+            metrics=["accuracy"],
+        )
+    model.fit(
+        context.data.train,
+        epochs=epochs,
+        callbacks=context.callbacks(name),
+        validation_data=context.data.validation,
+        verbose=2,
+    )
+    cost = count_cost(model)
+    accuracy = context.test_accuracy(model)
+    logging.info("%s: test accuracy %.1f%%", name, 100 * accuracy)
+    context.run.save_model(model, f"{name}.keras")
+    return {
+        "macs": cost.macs,
+        "params": cost.params,
+        "test_accuracy": accuracy,
+    }
+
+
+def from_scratch(context, model):
+    """Returns the same network with fresh weights."""
+    keras.utils.set_random_seed(context.seed)
+    with context.strategy.scope():
+        return keras.models.clone_model(model)
+
+
+def export_stage(context, names):
+    """Writes and times a .tflite of each network, and the SavedModel.
+
+    Args:
+        context: The `Context`.
+        names: Map from the name of a network's `.keras` file to that of its
+            `.tflite` file. The first is the result and gets a SavedModel.
+
+    Returns:
+        Dictionary from the name to `tflite_bytes` and `latency_ms`.
+    """
+    run, facts = context.run, {}
+    for name, file in names.items():
+        model = keras.models.load_model(run.path(f"{name}.keras"))
+        path = run.path(file)
+        export.export_litert(model, path, overwrite=True)
+        if not facts:
+            export.export_saved_model(
+                model, run.path("saved_model"), overwrite=True
+            )
+        latency = export.benchmark_litert(
+            path, num_threads=1, num_runs=context.preset.latency_runs
+        )
+        facts[name] = {
+            "tflite_bytes": os.path.getsize(path),
+            "latency_ms": latency.median_ms,
+            "latency": latency.as_dict(),
+        }
+    return facts
+
+
+def samples(context):
+    """Returns test images, as many as `verify_samples` says."""
+    batches = itertools.chain.from_iterable(
+        images.numpy() for images, _ in context.data.test
+    )
+    return np.stack(
+        list(itertools.islice(batches, context.preset.verify_samples))
+    )
+
+
+def verify(context, chains):
+    """Proves that the models and files of each chain compute the same.
+
+    Args:
+        context: The `Context`.
+        chains: Dictionary from a title to a list of models and paths.
+
+    Returns:
+        Dictionary with `links`, a list, and `text`.
+
+    Raises:
+        keras_nas.export.ExportMismatchError: If they do not.
+    """
+    links, texts = [], []
+    images = samples(context)
+    for title, (first, *rest) in chains.items():
+        verification = export.verify_export(first, rest, images)
+        links.extend(
+            {"chain": title, **link} for link in verification.as_dict()["links"]
+        )
+        texts.append(f"{title}\n{verification}")
+        print(texts[-1], flush=True)
+    return {"links": links, "text": "\n\n".join(texts)}
+
+
+def write_results(context, method, stages, target):
+    """Writes `results.json`, last of all: with it the run is finished."""
+    preset, full, found = context.preset, stages["full"], stages["retrain"]
+    environment = report.environment()
+    results = {
+        "method": method,
+        "space": preset.model,
+        "dataset": preset.dataset,
+        "seed": context.seed,
+        "target": target,
+        "macs": found["macs"],
+        "params": found["params"],
+        "test_accuracy": found["test_accuracy"],
+        "full_macs": full["macs"],
+        "full_params": full["params"],
+        "full_test_accuracy": full["test_accuracy"],
+        "width_multiplier": {
+            key: stages["width_multiplier"][key]
+            for key in ("macs", "params", "test_accuracy")
+        },
+        "search_seconds": stages["search"]["seconds"],
+        "retrain_seconds": found["seconds"],
+        "litert_latency_ms": stages["export"]["model"]["latency_ms"],
+        "tflite_bytes": stages["export"]["model"]["tflite_bytes"],
+        "verify": stages["verify"]["links"],
+        **environment,
+    }
+    context.run.write_json(context.run.path("results.json"), results)
+    return results

@@ -1,0 +1,105 @@
+"""A run of an experiment: its folder, and stages that are done only once."""
+
+import json
+import os
+import time
+
+from absl import logging
+
+
+class Run:
+    """An output folder with finished stages.
+
+    A stage is finished when `stages/<name>.json` exists; it holds the facts
+    that the stage returned, and is written after all its files. A second run
+    with the same folder skips finished stages.
+
+    Args:
+        output_dir: Folder; made if missing.
+        flagfile: Text that repeats the run. A folder of a run with other
+            settings is refused.
+
+    Raises:
+        ValueError: If the folder cannot be written, or belongs to a run with
+            other settings.
+    """
+
+    def __init__(self, output_dir, flagfile):
+        self.output_dir = os.path.abspath(os.path.expanduser(output_dir))
+        self._make_folder()
+        path = self.path("flagfile")
+        if not os.path.exists(path):
+            self._write(path, flagfile)
+        with open(path) as file:
+            before = file.read()
+        if before != flagfile:
+            changed = sorted(
+                set(flagfile.splitlines()) ^ set(before.splitlines())
+            )
+            raise ValueError(
+                f"The folder {self.output_dir!r} belongs to a run with other "
+                "settings; nothing was overwritten. Expected the same flags "
+                f"or a new --output_dir. The difference: {', '.join(changed)}"
+            )
+
+    def _make_folder(self):
+        try:
+            os.makedirs(os.path.join(self.output_dir, "stages"), exist_ok=True)
+            probe = self.path("stages", ".writable")
+            self._write(probe, "")
+            os.remove(probe)
+        except OSError as error:
+            raise ValueError(
+                "Invalid value received for flag --output_dir. Expected a "
+                f"folder that can be written. Received: {self.output_dir!r} "
+                f"({error}). Choose another folder or change its permissions."
+            ) from error
+
+    def path(self, *names):
+        """Returns a path inside the folder."""
+        return os.path.join(self.output_dir, *names)
+
+    def is_finished(self):
+        """Whether `results.json` is there."""
+        return os.path.exists(self.path("results.json"))
+
+    def stage(self, name, function):
+        """Returns the facts of a stage, running it if it is not finished.
+
+        Args:
+            name: String.
+            function: Function without arguments that does the stage's work
+                and returns its facts, a JSON-able dictionary.
+
+        Returns:
+            The facts, with `seconds` added.
+        """
+        path = self.path("stages", f"{name}.json")
+        if os.path.exists(path):
+            logging.info("%s: done before", name)
+            with open(path) as file:
+                return json.load(file)
+        logging.info("%s ...", name)
+        start = time.perf_counter()
+        facts = dict(function())
+        facts["seconds"] = time.perf_counter() - start
+        self.write_json(path, facts)
+        logging.info("%s: done in %.1f s", name, facts["seconds"])
+        return facts
+
+    def write_json(self, path, data):
+        """Writes a JSON file, at once or not at all."""
+        self._write(path, json.dumps(data, indent=1) + "\n")
+
+    def _write(self, path, text):
+        with open(f"{path}.tmp", "w") as file:
+            file.write(text)
+        os.replace(f"{path}.tmp", path)
+
+    def save_model(self, model, name):
+        """Saves a Keras model, at once or not at all; returns its path."""
+        path = self.path(name)
+        temporary = self.path(f"unfinished_{name}")
+        model.save(temporary)
+        os.replace(temporary, path)
+        return path

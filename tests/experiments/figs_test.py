@@ -1,0 +1,124 @@
+"""The FiGS binary as a user runs it: one smoke run, then its error paths."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import keras_nas
+
+FILES = (
+    "architecture.json",
+    "flagfile",
+    "model.keras",
+    "model.tflite",
+    "report.md",
+    "results.json",
+    "saved_model/saved_model.pb",
+)
+
+
+def run(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.figs", *flags],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def output_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figs") / "run"
+    result = run("--preset=smoke", f"--output_dir={folder}")
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+def test_smoke_run_leaves_every_file(output_dir):
+    for name in FILES:
+        assert (output_dir / name).exists(), name
+    assert any((output_dir / "logs").iterdir())
+
+
+def test_results_agree_with_the_files(output_dir):
+    results = json.loads((output_dir / "results.json").read_text())
+    model = keras.models.load_model(output_dir / "model.keras")
+    cost = keras_nas.count_cost(model)
+    assert (results["macs"], results["params"]) == (cost.macs, cost.params)
+    assert results["macs"] <= results["target"]
+    assert results["width_multiplier"]["macs"] <= results["target"]
+    assert results["tflite_bytes"] == os.path.getsize(
+        output_dir / "model.tflite"
+    )
+    assert len(results["verify"]) == 3
+    assert all(link["passed"] for link in results["verify"])
+    masked = keras.models.load_model(output_dir / "masked.keras")
+    architecture = keras_nas.Architecture.load(output_dir / "architecture.json")
+    assert keras_nas.decided_cost(masked, architecture).macs == cost.macs
+
+
+def test_second_run_says_that_it_is_finished(output_dir):
+    before = (output_dir / "model.tflite").stat().st_mtime_ns
+    result = run("--preset=smoke", f"--output_dir={output_dir}")
+    assert result.returncode == 0
+    assert "Finished before" in result.stdout
+    assert (output_dir / "model.tflite").stat().st_mtime_ns == before
+
+
+def test_stopped_run_goes_on_from_its_last_stage(output_dir):
+    (output_dir / "results.json").unlink()
+    (output_dir / "report.md").unlink()
+    before = (output_dir / "model.keras").stat().st_mtime_ns
+    result = run(
+        f"--flagfile={output_dir}/flagfile", f"--output_dir={output_dir}"
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "retrain: done before" in result.stderr
+    assert (output_dir / "model.keras").stat().st_mtime_ns == before
+    assert (output_dir / "report.md").exists()
+
+
+def test_other_settings_do_not_overwrite(output_dir):
+    result = run("--preset=smoke", f"--output_dir={output_dir}", "--target=0.3")
+    assert result.returncode != 0
+    assert "nothing was overwritten" in result.stderr
+    assert "--target=0.3" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--target=1000000000000"], "argument `target`"),
+        (["--target=0.000001"], "out of reach"),
+        (["--dataset=no_such_data"], "no_such_data"),
+        (["--model=no_such_net"], "no_such_net"),
+        (["--model=missing.keras"], "does not exist"),
+        (["--temperature=0"], "argument `temperature`"),
+    ],
+)
+def test_bad_flags_fail_before_anything_is_trained(tmp_path, flags, message):
+    result = run("--preset=smoke", f"--output_dir={tmp_path / 'o'}", *flags)
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_output_folder_that_cannot_be_written(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    result = run("--preset=smoke", f"--output_dir={blocked / 'o'}")
+    assert result.returncode != 0
+    assert "--output_dir" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_reads_well():
+    result = run("--help")
+    assert "FiGS: search the widths" in result.stdout
+    for flag in ("--preset", "--dataset", "--target", "--output_dir"):
+        assert flag in result.stdout

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Lints, checks the format, and runs the tests; arguments go to pytest.
+#
+#   bash tools/test.sh [PYTEST_ARGUMENT ...]
+#
+# Paths are relative to the repository root.
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+bash "$root/tools/setup_venv.sh" test
+cd "$root"
+export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
+python="$root/.venv/bin/python"
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+exec "$python" -m pytest "$@"
