@@ -12,8 +12,10 @@ report.md. For your own network and data:
         --dataset=NAME --data_dir=DIR --image_size=96 --target=0.3
 """
 
+import dataclasses
 import functools
 import json
+import os
 import sys
 
 import keras
@@ -32,14 +34,18 @@ FLAGS = flags.FLAGS
 
 
 def insert(context):
-    """Returns the full network with masks, weights as at the start."""
+    """Returns the full network with masks, ready to be searched."""
     preset = context.preset
     mask = functools.partial(
         keras_nas.LogisticSigmoidMask,
         temperature=preset.temperature,
         initial_logit=preset.initial_logit,
     )
-    network = context.network()
+    path = context.run.path("full.keras")
+    if preset.warm_start and os.path.exists(path):
+        network = keras.models.load_model(path, compile=False)
+    else:
+        network = context.network()
     with context.strategy.scope():
         return keras_nas.insert_masks(network, mask, seed=context.seed)
 
@@ -57,7 +63,9 @@ def search_stage(context):
     preset, run = context.preset, context.run
     masked = insert(context)
     steps = context.data.steps("search")
-    recipe = preset.recipe()
+    recipe = dataclasses.replace(
+        preset.recipe(), learning_rate=preset.search_learning_rate
+    )
     search = new_search(context, masked)
     with context.strategy.scope():
         mask_optimizer = None
@@ -74,6 +82,7 @@ def search_stage(context):
         epochs=preset.search_epochs,
         callbacks=context.callbacks("search"),
         validation_data=context.data.validation,
+        shuffle=False,  # The pipeline does it.
         verbose=2,
     )
     run.save_model(masked, "masked.keras")
@@ -142,8 +151,8 @@ def run_experiment(context):
 
 
 def write_report(context, stages, slice_report, target):
-    """Prints the table; writes report.md and results.json."""
-    names = {
+    """Prints the table; writes report.md and, last of all, results.json."""
+    networks = {
         "full": ("full", "full"),
         "FiGS": ("retrain", "model"),
         "width multiplier": ("width_multiplier", "width_multiplier"),
@@ -157,17 +166,48 @@ def write_report(context, stages, slice_report, target):
             tflite_bytes=stages["export"][file]["tflite_bytes"],
             latency_ms=stages["export"][file]["latency_ms"],
         )
-        for name, (stage, file) in names.items()
+        for name, (stage, file) in networks.items()
     ]
-    print(report.comparison_table(rows), flush=True)
-    results = pipeline.write_results(context, "FiGS", stages, target)
-    return rows, results
+    preset = context.preset
+    path = report.write_report(
+        context.run.output_dir,
+        report.Report(
+            title=f"FiGS: {preset.model} on {context.data.name}",
+            rows=rows,
+            command="python -m experiments.figs --flagfile=flagfile "
+            "--output_dir=DIR",
+            settings={
+                "preset": FLAGS.preset,
+                "seed": context.seed,
+                "splits": context.data.splits,
+            },
+            history=stages["search"]["history"],
+            target=target / stages["full"]["macs"],
+            slice_report=slice_report,
+            verification=stages["verify"]["text"],
+            notes=_notes(stages),
+        ),
+    )
+    pipeline.write_results(context, "FiGS", stages, target)
+    print(f"\n{report.comparison_table(rows)}\n\n{path}", flush=True)
+
+
+def _notes(stages):
+    inherited = 100 * stages["search"]["inherited_test_accuracy"]
+    return (
+        "One run; another seed moves each accuracy. Compare several before "
+        "you conclude anything from small differences.",
+        "The networks in the table are trained from scratch, the same way. "
+        "With the weights inherited from the search, before retraining, the "
+        f"searched network has a test accuracy of {inherited:.1f}%.",
+    )
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
-    logging.set_verbosity(logging.INFO)
+    if FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.WARNING)  # TFDS tells a lot.
     try:
         preset = common_flags.chosen_preset(presets.FIGS)
         run = Run(FLAGS.output_dir, common_flags.flagfile(preset))

@@ -9,6 +9,7 @@ from keras_nas.training import STRATEGIES
 FLAGS = flags.FLAGS
 
 _DEFINE = {
+    bool: flags.DEFINE_bool,
     str: flags.DEFINE_string,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,

@@ -13,7 +13,6 @@ import os
 
 import keras
 import numpy as np
-from absl import logging
 
 from keras_nas import count_cost
 from keras_nas import data
@@ -54,7 +53,8 @@ class Context:
 
     def test_accuracy(self, model):
         """Returns the accuracy on the test split, in [0, 1]."""
-        model.compile(loss=self.loss(model), metrics=["accuracy"])
+        if not model.compiled:
+            model.compile(loss=self.loss(model), metrics=["accuracy"])
         return float(model.evaluate(self.data.test, verbose=0)[1])
 
 
@@ -97,11 +97,12 @@ def train(context, model, name):
         epochs=epochs,
         callbacks=context.callbacks(name),
         validation_data=context.data.validation,
+        shuffle=False,  # The pipeline does it.
         verbose=2,
     )
     cost = count_cost(model)
     accuracy = context.test_accuracy(model)
-    logging.info("%s: test accuracy %.1f%%", name, 100 * accuracy)
+    print(f"{name}: test accuracy {100 * accuracy:.1f}%", flush=True)
     context.run.save_model(model, f"{name}.keras")
     return {
         "macs": cost.macs,
@@ -130,7 +131,8 @@ def export_stage(context, names):
     """
     run, facts = context.run, {}
     for name, file in names.items():
-        model = keras.models.load_model(run.path(f"{name}.keras"))
+        path = run.path(f"{name}.keras")
+        model = keras.models.load_model(path, compile=False)
         path = run.path(file)
         export.export_litert(model, path, overwrite=True)
         if not facts:
@@ -163,7 +165,8 @@ def verify(context, chains):
 
     Args:
         context: The `Context`.
-        chains: Dictionary from a title to a list of models and paths.
+        chains: Dictionary from a title to a list of models and paths, the
+            first a Keras model or the path of one.
 
     Returns:
         Dictionary with `links`, a list, and `text`.
@@ -174,6 +177,8 @@ def verify(context, chains):
     links, texts = [], []
     images = samples(context)
     for title, (first, *rest) in chains.items():
+        if isinstance(first, str):
+            first = keras.models.load_model(first, compile=False)
         verification = export.verify_export(first, rest, images)
         links.extend(
             {"chain": title, **link} for link in verification.as_dict()["links"]

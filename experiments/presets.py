@@ -78,6 +78,17 @@ class Preset:
 class FiGSPreset(Preset):
     """The settings of FiGS besides the common ones."""
 
+    warm_start: bool = dataclasses.field(
+        default=False,
+        metadata={
+            "help": "Search from the trained full network, instead of from "
+            "its initial weights."
+        },
+    )
+    search_learning_rate: float = dataclasses.field(
+        default=1e-3,
+        metadata={"help": "Adam's learning rate for weights in the search."},
+    )
     temperature: float = dataclasses.field(
         default=1e-3, metadata={"help": "tau of the logistic-sigmoid masks."}
     )
@@ -100,11 +111,13 @@ _SMALL = FiGSPreset(
     image_size=16,
     batch_size=64,
     augment="flip",
-    target=0.4,
-    search_epochs=12,
+    target=0.25,
+    search_epochs=8,
     train_epochs=12,
     learning_rate=3e-3,
-    temperature=0.1,
+    warm_start=True,
+    search_learning_rate=1e-3,
+    temperature=0.5,
     mask_learning_rate=0.05,
 )
 
@@ -132,6 +145,7 @@ FIGS = {
         search_epochs=100,
         train_epochs=100,
         learning_rate=0.64,
+        search_learning_rate=0.64,
         decay="exponential",
         decay_rate=0.2,
         decay_epochs=30.0,

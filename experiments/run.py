@@ -4,8 +4,6 @@ import json
 import os
 import time
 
-from absl import logging
-
 
 class Run:
     """An output folder with finished stages.
@@ -76,15 +74,15 @@ class Run:
         """
         path = self.path("stages", f"{name}.json")
         if os.path.exists(path):
-            logging.info("%s: done before", name)
+            print(f"{name}: done before", flush=True)
             with open(path) as file:
                 return json.load(file)
-        logging.info("%s ...", name)
+        print(f"{name} ...", flush=True)
         start = time.perf_counter()
         facts = dict(function())
         facts["seconds"] = time.perf_counter() - start
         self.write_json(path, facts)
-        logging.info("%s: done in %.1f s", name, facts["seconds"])
+        print(f"{name}: done in {facts['seconds']:.1f} s", flush=True)
         return facts
 
     def write_json(self, path, data):

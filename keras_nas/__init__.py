@@ -10,6 +10,9 @@ from keras_nas.costs import ExpectedFLOPs
 from keras_nas.costs import ExpectedParams
 from keras_nas.costs import count_cost
 from keras_nas.costs import decided_cost
+from keras_nas.export import export_litert
+from keras_nas.export import export_saved_model
+from keras_nas.export import verify_export
 from keras_nas.layers import FiGSMask
 from keras_nas.layers import LogisticSigmoidMask
 from keras_nas.slicing import insert_masks
@@ -27,7 +30,10 @@ __all__ = [
     "__version__",
     "count_cost",
     "decided_cost",
+    "export_litert",
+    "export_saved_model",
     "insert_masks",
     "search",
     "slice_model",
+    "verify_export",
 ]

@@ -93,11 +93,19 @@ class _Subject:
         self.cpu_seconds.append(time.process_time() - cpu_start)
 
 
-def measure(image_size, batch_size, width, steps, warmup):
-    """Times the steps of both models; returns plain data."""
+def measure(build, image_size, batch_size, steps, warmup):
+    """Times the steps of both models; returns plain data.
+
+    Args:
+        build: Callable that returns a classifier with logits as output.
+        image_size: Height and width of its input.
+        batch_size: Number of images in a step.
+        steps: Number of timed steps of each model.
+        warmup: Number of steps before them.
+    """
     walks = flow.walk = _Counter(flow.walk)
     keras.utils.set_random_seed(0)
-    plain = build_network(image_size, width)
+    plain = build()
     full = keras_nas.count_cost(plain)
     cost = keras_nas.ExpectedFLOPs(strength=1.0 / full.macs)
     walks.calls = 0
@@ -141,6 +149,7 @@ def measure(image_size, batch_size, width, steps, warmup):
         "masked_ms": 1e3 * statistics.median(seconds["masked"]),
         "plain_min_ms": 1e3 * min(seconds["plain"]),
         "masked_min_ms": 1e3 * min(seconds["masked"]),
+        "network": plain.name,
         "image_size": image_size,
         "batch_size": batch_size,
         "steps": steps,
@@ -200,7 +209,7 @@ def describe_versions():
 def print_results(results):
     """Prints the results as a readable table."""
     print(
-        f"{results['params']:,} parameters, {results['macs']:,} multiply-adds,"
+        f"{results['network']}: {results['params']:,} parameters, {results['macs']:,} multiply-adds,"
         f" {results['image_size']}x{results['image_size']}, batch "
         f"{results['batch_size']}, {results['masks']} masks at "
         f"{results['mask_calls']} places, {results['steps']} steps each"
@@ -228,6 +237,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], allow_abbrev=False
     )
+    parser.add_argument(
+        "--application", help="a name in keras.applications, instead"
+    )
     parser.add_argument("--image_size", type=int, default=32)
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--width", type=float, default=1.0)
@@ -240,12 +252,20 @@ def main(arguments=None):
     flags = parser.parse_args(arguments)
     if flags.steps < 2:
         parser.error("--steps must be at least 2, for quartiles")
+
+    def build():
+        size = flags.image_size
+        if not flags.application:
+            return build_network(size, flags.width)
+        return getattr(keras.applications, flags.application)(
+            input_shape=(size, size, 3),
+            weights=None,
+            classes=10,
+            classifier_activation=None,
+        )
+
     results = measure(
-        flags.image_size,
-        flags.batch_size,
-        flags.width,
-        flags.steps,
-        flags.warmup,
+        build, flags.image_size, flags.batch_size, flags.steps, flags.warmup
     )
     results["versions"] = describe_versions()
     results["machine"] = describe_machine()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints, checks the format, and runs the tests; arguments go to pytest.
+# Lints, checks format and BUILD files, runs tests; arguments go to pytest.
 #
 #   bash tools/test.sh [PYTEST_ARGUMENT ...]
 #
@@ -13,4 +13,5 @@ export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
 python="$root/.venv/bin/python"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
+"$python" tools/check_build.py
 exec "$python" -m pytest "$@"

@@ -30,6 +30,7 @@ class Reading:
         self._values = {}
         self._gates = {}
         self._demands = {}
+        self._some = {}  # By id of a vector: `(vector, P(some entry))`.
         self._live = {}
         self._counts = {}
         for tensor in tree.flatten(flow.graph.outputs):
@@ -117,6 +118,8 @@ class Reading:
         """Returns P(at least one entry of a vector)."""
         if is_constant(vector):
             return vector
+        if id(vector) in self._some:
+            return self._some[id(vector)][1]
         return 1.0 - self.ops.prod(1.0 - vector)
 
     def take(self, vector, index):
@@ -138,7 +141,9 @@ class Reading:
         none = self.product(live, self.ops.prod(1.0 - vector))
         first = np.zeros(vector.shape[0], "float32")
         first[0] = 1.0
-        return vector + first * none
+        vector = vector + first * none
+        self._some[id(vector)] = vector, live
+        return vector
 
     def value(self, channels):
         """Returns the value of formulas, a vector or a constant."""
@@ -188,7 +193,15 @@ class Reading:
         state = self.flow.state(tensor)
         if not is_constant(demand) and demand.ndim == 0:
             demand = demand * np.ones(state.length, "float32")
-        self._demands[id(tensor)] = self.maximum(before, demand)
+        both = self.maximum(before, demand)
+        if self._is_certain(before) or self._is_certain(demand):
+            self._some[id(both)] = both, 1.0
+        self._demands[id(tensor)] = both
+
+    def _is_certain(self, vector):
+        """Whether some entry of a vector is 1 whatever the masks say."""
+        _, some = self._some.get(id(vector), (None, 0.0))
+        return is_constant(some) and some == 1.0
 
     def _keep(self):
         """Lets tied channels stay if any one of them is demanded."""
@@ -227,9 +240,10 @@ class Reading:
             result = np.zeros(number, data.dtype)
             np.maximum.at(result, segments, data)
             return result
-        return self.ops.segment_max(
+        result = self.ops.segment_max(
             data, segments.astype("int32"), num_segments=number
         )
+        return self.ops.maximum(result, 0.0)  # Empty segments are -inf.
 
 
 def is_constant(value):

@@ -104,6 +104,7 @@ def walk(model):
             )
         reference = model.inputs[0]
     else:
+        _check_functional(model)
         reference = model.input
     return _Walker().walk(model, reference)
 
@@ -126,13 +127,7 @@ class _Walker:
             for layer in model.layers:
                 inputs = self.record(layer, inputs)
             return inputs
-        if not _is_functional(model):
-            raise ValueError(
-                f"Model '{model.name}' of type {type(model).__name__} is "
-                "neither Functional nor Sequential, so its graph cannot be "
-                "read. Pass `keras.Model(inputs, model.call(inputs))` with "
-                "`inputs = keras.Input(...)` instead."
-            )
+        _check_functional(model)
         # A plain copy of the head: cloning a compiled model would compile.
         plain = keras.Model(model.input, model.output)
         return keras.models.clone_model(
@@ -210,5 +205,11 @@ def _takes_training(operation):
     return "training" in inspect.signature(operation.call).parameters
 
 
-def _is_functional(model):
-    return hasattr(model, "operations") and hasattr(model, "inputs")
+def _check_functional(model):
+    if not isinstance(model, keras.Function):
+        raise ValueError(
+            f"Model '{model.name}' of type {type(model).__name__} is "
+            "neither Functional nor Sequential, so its graph cannot be "
+            "read. Pass `keras.Model(inputs, model.call(inputs))` with "
+            "`inputs = keras.Input(...)` instead."
+        )

@@ -1,0 +1,235 @@
+"""Every layer that has a rule, and some that have none.
+
+Each is put behind masked channels that are 0, and behind masked channels that
+a BatchNormalization made another constant.
+"""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from keras import ops
+
+from keras_nas import slice_model
+from keras_nas.graph import PassThrough
+from keras_nas.graph import register_rule
+from keras_nas.graph.rules import rule_for
+from tests.common import assert_plain
+from tests.common import assert_slices
+from tests.common import decide
+from tests.common import mask
+from tests.common import randomize
+
+CHANNELS = 4
+SHAPES = {
+    "image": (5, 4, CHANNELS),
+    "sequence": (5, CHANNELS),
+    "volume": (3, 4, 3, CHANNELS),
+    "vector": (CHANNELS,),
+}
+
+
+def model_around(layer, kind, constant):
+    """Returns `first` -> norm and mask (or mask and norm) -> layer -> Dense."""
+    inputs = keras.Input((*SHAPES[kind][:-1], 3))
+    x = layers.Dense(CHANNELS, name="first")(inputs)
+    if constant:
+        x = mask("mask")(x)
+        x = layers.BatchNormalization()(x)
+    else:
+        x = layers.BatchNormalization()(x)
+        x = mask("mask")(x)
+    x = layers.Flatten()(layer(x))
+    outputs = layers.Dense(2)(x)
+    return randomize(keras.Model(inputs, outputs))
+
+
+def branch(merge):
+    """Joins the tensor with one that has other masks."""
+
+    def call(x):
+        y = layers.Dense(CHANNELS, name="second")(x)
+        y = layers.BatchNormalization()(mask("second_mask")(y))
+        return merge([x, y])
+
+    return call
+
+
+def squeeze_excite(x):
+    gate = layers.GlobalAveragePooling2D()(x)
+    gate = layers.Reshape((1, 1, CHANNELS))(gate)
+    gate = layers.Conv2D(2, 1, activation="relu")(gate)
+    gate = layers.Conv2D(CHANNELS, 1, activation="sigmoid")(gate)
+    return layers.Multiply()([x, gate])
+
+
+def activation(name):
+    return layers.Activation(name)
+
+
+VECTOR = np.linspace(0.5, 2.0, CHANNELS).tolist()
+CUT = {
+    "image": {
+        "conv": lambda: layers.Conv2D(3, 1),
+        "conv without bias": lambda: layers.Conv2D(3, 1, use_bias=False),
+        "conv valid": lambda: layers.Conv2D(3, 3, strides=2),
+        "conv same": lambda: layers.Conv2D(3, 3, padding="same"),
+        "conv dilated": lambda: layers.Conv2D(3, 2, dilation_rate=2),
+        "conv relu": lambda: layers.Conv2D(3, 1, activation="relu"),
+        "conv sigmoid": lambda: layers.Conv2D(
+            3, 1, activation="sigmoid", use_bias=False
+        ),
+        "separable valid": lambda: layers.SeparableConv2D(
+            3, 3, depth_multiplier=2
+        ),
+        "separable same": lambda: layers.SeparableConv2D(
+            3, 3, padding="same", use_bias=False
+        ),
+        "depthwise valid": lambda: layers.DepthwiseConv2D(3),
+        "depthwise same": lambda: layers.DepthwiseConv2D(3, padding="same"),
+        "depthwise multiplier": lambda: layers.DepthwiseConv2D(
+            3, padding="same", depth_multiplier=2, use_bias=False
+        ),
+        "depthwise sigmoid": lambda: layers.DepthwiseConv2D(
+            1, activation="sigmoid"
+        ),
+        "groups = channels": lambda: layers.Conv2D(
+            CHANNELS, 3, groups=CHANNELS, padding="same"
+        ),
+        "groups = channels, twice as many out": lambda: layers.Conv2D(
+            2 * CHANNELS, 3, groups=CHANNELS, use_bias=False
+        ),
+        "dense": lambda: layers.Dense(3),
+        "norm": layers.BatchNormalization,
+        "norm without scale": lambda: layers.BatchNormalization(scale=False),
+        "norm without center": lambda: layers.BatchNormalization(center=False),
+        "relu6": lambda: layers.ReLU(6.0),
+        "relu threshold": lambda: layers.ReLU(
+            negative_slope=0.1, threshold=0.3
+        ),
+        "leaky relu": layers.LeakyReLU,
+        "elu": layers.ELU,
+        "hard silu": lambda: activation("hard_silu"),
+        "sigmoid": lambda: activation("sigmoid"),
+        "softplus": lambda: activation("softplus"),
+        "max pool": lambda: layers.MaxPooling2D(2, padding="same"),
+        "average pool": lambda: layers.AveragePooling2D(2, padding="same"),
+        "zero padding": lambda: layers.ZeroPadding2D(1),
+        "up sampling": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
+        "cropping": lambda: layers.Cropping2D(1),
+        "global average": layers.GlobalAveragePooling2D,
+        "global max": lambda: layers.GlobalMaxPooling2D(keepdims=True),
+        "dropout": lambda: layers.Dropout(0.5),
+        "spatial dropout": lambda: layers.SpatialDropout2D(0.5),
+        "noise": lambda: layers.GaussianNoise(0.5),
+        "flatten": layers.Flatten,
+        "reshape": lambda: layers.Reshape((-1, CHANNELS)),
+        "permute": lambda: layers.Permute((3, 1, 2)),
+        "rescaling": lambda: layers.Rescaling(0.5, 1.0),
+        "rescaling by channel": lambda: layers.Rescaling(VECTOR, VECTOR[::-1]),
+        "add": lambda: branch(layers.Add()),
+        "multiply": lambda: branch(layers.Multiply()),
+        "subtract": lambda: branch(layers.Subtract()),
+        "average": lambda: branch(layers.Average()),
+        "maximum": lambda: branch(layers.Maximum()),
+        "concatenate": lambda: branch(layers.Concatenate()),
+        "x + y": lambda: branch(lambda xs: xs[0] + xs[1]),
+        "x * y": lambda: branch(lambda xs: xs[0] * xs[1]),
+        "x - y": lambda: branch(lambda xs: xs[0] - xs[1]),
+        "x + 3": lambda: lambda x: x + 3.0,
+        "3 - x": lambda: lambda x: 3.0 - x,
+        "x * 2": lambda: lambda x: x * 2.0,
+        "hard sigmoid by hand": lambda: (
+            lambda x: x * ops.relu6(x + 3.0) * (1 / 6)
+        ),
+        "operations": lambda: lambda x: ops.tanh(ops.sigmoid(ops.silu(x))),
+        "leaky relu operation": lambda: lambda x: ops.leaky_relu(x, 0.3),
+        "squeeze and excite": lambda: squeeze_excite,
+    },
+    "sequence": {
+        "conv": lambda: layers.Conv1D(3, 3),
+        "conv causal": lambda: layers.Conv1D(3, 3, padding="causal"),
+        "separable": lambda: layers.SeparableConv1D(3, 3, padding="same"),
+        "depthwise": lambda: layers.DepthwiseConv1D(3, depth_multiplier=2),
+        "max pool": lambda: layers.MaxPooling1D(2),
+        "average pool": lambda: layers.AveragePooling1D(2, padding="same"),
+        "zero padding": lambda: layers.ZeroPadding1D(1),
+        "up sampling": lambda: layers.UpSampling1D(2),
+        "cropping": lambda: layers.Cropping1D(1),
+        "global average": layers.GlobalAveragePooling1D,
+    },
+    "volume": {
+        "conv": lambda: layers.Conv3D(3, 2),
+        "conv same": lambda: layers.Conv3D(3, 3, padding="same"),
+        "pool": lambda: layers.AveragePooling3D(2, padding="same"),
+        "global max": layers.GlobalMaxPooling3D,
+    },
+    "vector": {
+        "dense": lambda: layers.Dense(3, use_bias=False, activation="tanh"),
+        "reshape": lambda: layers.Reshape((1, 1, CHANNELS)),
+        "reshape to the front": lambda: layers.Reshape((CHANNELS, 1)),
+        "identity": layers.Identity,
+    },
+}
+KEPT_WHOLE = {
+    "image": {
+        "grouped": lambda: layers.Conv2D(6, 1, groups=2),
+        "conv softmax": lambda: layers.Conv2D(3, 1, activation="softmax"),
+        "softmax": lambda: activation("softmax"),
+        "softmax layer": layers.Softmax,
+        "prelu": layers.PReLU,
+        "layer norm": layers.LayerNormalization,
+        "group norm": lambda: layers.GroupNormalization(2),
+        "norm of rows": lambda: layers.BatchNormalization(axis=1),
+        "custom activation": lambda: layers.Activation(ops.cumsum),
+        "exp": lambda: ops.exp,
+        "rescaling by column": lambda: layers.Rescaling(
+            np.reshape(VECTOR, (4, 1)).tolist()
+        ),
+        "x + array": lambda: lambda x: x + np.ones(CHANNELS, "float32"),
+        "concatenate rows": lambda: branch(layers.Concatenate(axis=1)),
+        "transposed": lambda: layers.Conv2DTranspose(3, 2),
+    },
+    "sequence": {
+        "lstm": lambda: layers.LSTM(3),
+        "attention": lambda: lambda x: layers.MultiHeadAttention(1, 2)(x, x),
+    },
+}
+
+
+def cases(table):
+    return [
+        pytest.param(make, kind, id=f"{kind} {name}")
+        for kind, entries in table.items()
+        for name, make in entries.items()
+    ]
+
+
+def closed_in_every_way(make, kind):
+    """Yields sliced models with half of the channels, and none."""
+    for constant in (False, True):
+        model = model_around(make(), kind, constant)
+        for kept in ([0, 3], []):
+            decide(model, mask=kept, second_mask=[1, 3])
+            yield constant, kept, assert_slices(model)
+
+
+@pytest.mark.parametrize("make, kind", cases(CUT))
+def test_cut_through(make, kind):
+    for constant, kept, (sliced, report) in closed_in_every_way(make, kind):
+        assert not report.barriers or kind == "sequence"
+        if not constant and kept and "second" not in names(sliced):
+            assert sliced.get_layer("first").units == len(kept)
+
+
+@pytest.mark.parametrize("make, kind", cases(KEPT_WHOLE))
+def test_kept_whole(make, kind):
+    for _, kept, (sliced, report) in closed_in_every_way(make, kind):
+        assert report.barriers
+        if kept:
+            first = sliced.get_layer("first").units
+            assert first == (2 if "softmax" in sliced.name else CHANNELS)
+
+
+def names(model):
+    return [layer.name for layer in model.layers]
