@@ -21,7 +21,6 @@ import sys
 import keras
 from absl import app
 from absl import flags
-from absl import logging
 
 import keras_nas
 from experiments import flags as common_flags
@@ -200,14 +199,15 @@ def _notes(stages):
         "The networks in the table are trained from scratch, the same way. "
         "With the weights inherited from the search, before retraining, the "
         f"searched network has a test accuracy of {inherited:.1f}%.",
+        "The picture of the search shows each epoch as it ended. After the "
+        "last one all logits are shifted by one number, so that the exported "
+        "network meets the target.",
     )
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
-    if FLAGS["verbosity"].using_default_value:
-        logging.set_verbosity(logging.WARNING)  # TFDS tells a lot.
     try:
         preset = common_flags.chosen_preset(presets.FIGS)
         run = Run(FLAGS.output_dir, common_flags.flagfile(preset))

@@ -3,6 +3,7 @@
 import dataclasses
 
 from absl import flags
+from absl import logging
 
 from keras_nas.training import STRATEGIES
 
@@ -22,6 +23,7 @@ def define(presets):
     Args:
         presets: Dictionary from name to preset, a dataclass instance.
     """
+    FLAGS.set_default("verbosity", logging.WARNING)  # TFDS tells a lot.
     flags.DEFINE_enum(
         "preset",
         "small",

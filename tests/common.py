@@ -11,7 +11,7 @@ from keras_nas import LogisticSigmoidMask
 from keras_nas import count_cost
 from keras_nas import decided_cost
 from keras_nas import slice_model
-from keras_nas.graph import ChannelFlow
+from keras_nas.graph import flow_of
 from keras_nas.layers import Mask
 
 COST_PARTS = ("macs", "pool", "kernels", "biases", "norm")
@@ -24,7 +24,7 @@ def mask(name=None, **kwargs):
 
 def masks_of(model):
     """Returns the mask layers of a model, those of nested models too."""
-    return ChannelFlow(model).masks
+    return flow_of(model).masks
 
 
 def randomize(model, seed=0):
@@ -158,7 +158,10 @@ def macs_of(model):
             continue
         weights = sum(int(np.prod(kernel.shape)) for kernel in kernels)
         for node in layer._inbound_nodes:
-            shape = node.output_tensors[0].shape
+            tensors = node.output_tensors
+            if "Transpose" in type(layer).__name__:
+                tensors = node.input_tensors
+            shape = tensors[0].shape
             first = getattr(layer, "data_format", None) == "channels_first"
             spatial = shape[2:] if first else shape[1:-1]
             total += weights * int(np.prod(spatial))

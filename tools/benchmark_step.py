@@ -208,11 +208,13 @@ def describe_versions():
 
 def print_results(results):
     """Prints the results as a readable table."""
+    size = results["image_size"]
     print(
-        f"{results['network']}: {results['params']:,} parameters, {results['macs']:,} multiply-adds,"
-        f" {results['image_size']}x{results['image_size']}, batch "
-        f"{results['batch_size']}, {results['masks']} masks at "
-        f"{results['mask_calls']} places, {results['steps']} steps each"
+        f"{results['network']}, {results['params']:,} parameters, "
+        f"{results['macs']:,} multiply-adds\n"
+        f"{size}x{size}, batch {results['batch_size']}, {results['masks']} "
+        f"masks at {results['mask_calls']} places, {results['steps']} steps "
+        "each, in turn"
     )
     for name in ("plain", "masked"):
         print(

@@ -43,7 +43,17 @@ def mask_scales(flow, architecture=None):
 
 
 def read_architecture(flow):
-    """Returns what the masks of a flow have decided, as an `Architecture`."""
+    """Returns what the masks of a flow have decided.
+
+    Args:
+        flow: A `ChannelFlow`.
+
+    Returns:
+        An `Architecture`.
+
+    Raises:
+        ValueError: If two masks have the same name.
+    """
     decisions = [mask.decision() for mask in flow.masks]
     decisions = dict(zip(_names(flow), decisions, strict=True))
     return Architecture(flow.graph.name, decisions)

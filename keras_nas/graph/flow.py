@@ -227,7 +227,17 @@ class ChannelFlow:
 
 
 def flow_of(model):
-    """Returns the flow of a model, kept until its layers change."""
+    """Returns the flow of a model, kept until its layers change.
+
+    Args:
+        model: A built Functional or Sequential Keras model.
+
+    Returns:
+        A `ChannelFlow`.
+
+    Raises:
+        ValueError: If `model` is not such a model.
+    """
     check_keras_model(model)
     layers = [id(layer) for layer in model.layers]
     known = _FLOWS.get(model)

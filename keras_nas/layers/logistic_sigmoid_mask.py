@@ -66,7 +66,7 @@ class LogisticSigmoidMask(Mask):
     ...     keras_nas.LogisticSigmoidMask(),
     ...     keras.layers.ReLU(),
     ... ])
-    >>> model.layers[2].logits.shape
+    >>> tuple(model.layers[2].logits.shape)
     (16,)
     """
 

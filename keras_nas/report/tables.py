@@ -79,13 +79,13 @@ def comparison_table(rows):
 
     >>> from keras_nas.report import NetworkRow, comparison_table
     >>> rows = [
-    ...     NetworkRow("full", 900, 200, 0.812, 5120, 0.5),
+    ...     NetworkRow("full", 900, 200, 0.812, 5120, 1.5),
     ...     NetworkRow("FiGS", 450, 120, 0.8),
     ... ]
     >>> print(comparison_table(rows))
     | network |        MACs |      params | test accuracy | .tflite | latency |
     | :------ | ----------: | ----------: | ------------: | ------: | ------: |
-    | full    | 900 (1.00x) | 200 (1.00x) |         81.2% |  5.1 kB | 0.50 ms |
+    | full    | 900 (1.00x) | 200 (1.00x) |         81.2% |  5.1 kB | 1.50 ms |
     | FiGS    | 450 (0.50x) | 120 (0.60x) |         80.0% |       - |       - |
     """
     rows = _check_rows(rows)
@@ -184,7 +184,8 @@ def _percent(share):
 
 def _milliseconds(value):
     """Returns milliseconds with about three digits."""
-    return f"{value:.2f} ms" if value < 10 else f"{value:.1f} ms"
+    decimals = 3 if value < 1 else 2 if value < 10 else 1
+    return f"{value:.{decimals}f} ms"
 
 
 def _share_of(part, whole):

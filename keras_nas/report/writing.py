@@ -101,13 +101,11 @@ def write_report(output_dir, report):
 def _how(report):
     parts = []
     if report.settings:
-        parts.append(
-            ", ".join(
-                f"{name}: {_one_line(value)}"
-                for name, value in report.settings.items()
-            )
-            + "."
+        lines = (
+            f"- {name}: {_one_line(_as_text(value))}"
+            for name, value in report.settings.items()
         )
+        parts.append("\n".join(lines))
     if report.command:
         parts.append(_block(report.command, "sh"))
     return "\n\n".join(parts)
@@ -175,6 +173,12 @@ def _block(text, language=""):
     while fence in text:
         fence += "`"
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _as_text(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {item}" for key, item in value.items())
+    return value
 
 
 def _one_line(value):

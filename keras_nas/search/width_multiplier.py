@@ -44,7 +44,7 @@ class WidthMultiplier:
     >>> budget = keras_nas.ExpectedFLOPs(target=0.5)
     >>> baseline = keras_nas.search.WidthMultiplier(model, budget)
     >>> baseline.multiplier, baseline.export_model().layers[1].units
-    (0.515625, 16)
+    (0.5, 16)
     """
 
     def __init__(self, model, regularizer):

@@ -46,7 +46,7 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
     ...     input_shape=(32, 32, 3), weights=None
     ... )
     >>> masked = keras_nas.insert_masks(model)
-    >>> masked.get_layer("Conv1_mask").logits.shape
+    >>> tuple(masked.get_layer("Conv1_mask").logits.shape)
     (32,)
     """
     inserter = _Inserter(ChannelFlow(model), mask, seed, _names(model, skip))

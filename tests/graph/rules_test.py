@@ -10,13 +10,16 @@ import pytest
 from keras import layers
 from keras import ops
 
+from keras_nas import count_cost
 from keras_nas import slice_model
 from keras_nas.graph import PassThrough
 from keras_nas.graph import register_rule
 from keras_nas.graph.rules import rule_for
-from tests.common import assert_plain
+from tests.common import assert_expected_equals_counted
+from tests.common import assert_same_function
 from tests.common import assert_slices
 from tests.common import decide
+from tests.common import decide_at_random
 from tests.common import mask
 from tests.common import randomize
 
@@ -65,6 +68,11 @@ def squeeze_excite(x):
 
 def activation(name):
     return layers.Activation(name)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def flipped(x):
+    return ops.flip(x, axis=-1)
 
 
 VECTOR = np.linspace(0.5, 2.0, CHANNELS).tolist()
@@ -127,15 +135,9 @@ CUT = {
         "permute": lambda: layers.Permute((3, 1, 2)),
         "rescaling": lambda: layers.Rescaling(0.5, 1.0),
         "rescaling by channel": lambda: layers.Rescaling(VECTOR, VECTOR[::-1]),
-        "add": lambda: branch(layers.Add()),
         "multiply": lambda: branch(layers.Multiply()),
-        "subtract": lambda: branch(layers.Subtract()),
-        "average": lambda: branch(layers.Average()),
-        "maximum": lambda: branch(layers.Maximum()),
         "concatenate": lambda: branch(layers.Concatenate()),
-        "x + y": lambda: branch(lambda xs: xs[0] + xs[1]),
         "x * y": lambda: branch(lambda xs: xs[0] * xs[1]),
-        "x - y": lambda: branch(lambda xs: xs[0] - xs[1]),
         "x + 3": lambda: lambda x: x + 3.0,
         "3 - x": lambda: lambda x: 3.0 - x,
         "x * 2": lambda: lambda x: x * 2.0,
@@ -171,17 +173,27 @@ CUT = {
         "identity": layers.Identity,
     },
 }
+JOINED = {
+    "image": {
+        "add": lambda: branch(layers.Add()),
+        "subtract": lambda: branch(layers.Subtract()),
+        "average": lambda: branch(layers.Average()),
+        "maximum": lambda: branch(layers.Maximum()),
+        "minimum": lambda: branch(layers.Minimum()),
+        "x + y": lambda: branch(lambda xs: xs[0] + xs[1]),
+        "x - y": lambda: branch(lambda xs: xs[0] - xs[1]),
+    },
+}
 KEPT_WHOLE = {
     "image": {
         "grouped": lambda: layers.Conv2D(6, 1, groups=2),
-        "conv softmax": lambda: layers.Conv2D(3, 1, activation="softmax"),
         "softmax": lambda: activation("softmax"),
         "softmax layer": layers.Softmax,
         "prelu": layers.PReLU,
         "layer norm": layers.LayerNormalization,
         "group norm": lambda: layers.GroupNormalization(2),
         "norm of rows": lambda: layers.BatchNormalization(axis=1),
-        "custom activation": lambda: layers.Activation(ops.cumsum),
+        "custom activation": lambda: layers.Activation(flipped),
         "exp": lambda: ops.exp,
         "rescaling by column": lambda: layers.Rescaling(
             np.reshape(VECTOR, (4, 1)).tolist()
@@ -205,31 +217,148 @@ def cases(table):
     ]
 
 
-def closed_in_every_way(make, kind):
-    """Yields sliced models with half of the channels, and none."""
-    for constant in (False, True):
-        model = model_around(make(), kind, constant)
-        for kept in ([0, 3], []):
-            decide(model, mask=kept, second_mask=[1, 3])
-            yield constant, kept, assert_slices(model)
+def slice_around(make, kind):
+    """Slices behind zeros, behind constants, and where nothing is left.
+
+    Returns:
+        The number of channels that `first` keeps of [0, 3], and the report.
+    """
+    layer = make()
+    model = model_around(layer, kind, constant=False)
+    decide(model, mask=[0, 3], second_mask=[1, 3])
+    sliced, report = assert_slices(model)
+    model = model_around(layer, kind, constant=True)
+    assert_slices(decide(model, mask=[0, 3], second_mask=[1, 3]))
+    assert_slices(decide(model, mask=[], second_mask=[2]))
+    return sliced.get_layer("first").units, report
 
 
 @pytest.mark.parametrize("make, kind", cases(CUT))
 def test_cut_through(make, kind):
-    for constant, kept, (sliced, report) in closed_in_every_way(make, kind):
-        assert not report.barriers or kind == "sequence"
-        if not constant and kept and "second" not in names(sliced):
-            assert sliced.get_layer("first").units == len(kept)
+    width, report = slice_around(make, kind)
+    assert width == 2
+    assert not report.barriers
+
+
+@pytest.mark.parametrize("make, kind", cases(JOINED))
+def test_branches_keep_the_channels_of_both(make, kind):
+    width, report = slice_around(make, kind)
+    assert width == len({0, 3} | {1, 3})
+    assert not report.barriers
 
 
 @pytest.mark.parametrize("make, kind", cases(KEPT_WHOLE))
 def test_kept_whole(make, kind):
-    for _, kept, (sliced, report) in closed_in_every_way(make, kind):
-        assert report.barriers
-        if kept:
-            first = sliced.get_layer("first").units
-            assert first == (2 if "softmax" in sliced.name else CHANNELS)
+    width, report = slice_around(make, kind)
+    assert width == CHANNELS
+    assert report.barriers
 
 
-def names(model):
-    return [layer.name for layer in model.layers]
+def test_fused_softmax_keeps_its_outputs_and_frees_its_inputs():
+    layer = layers.Conv2D(3, 1, activation="softmax")
+    model = model_around(layer, "image", constant=False)
+    sliced, report = assert_slices(decide(model, mask=[0, 3]))
+    assert sliced.get_layer("first").units == 2
+    assert sliced.get_layer(layer.name).filters == 3
+    assert report.barriers == [(layer.name, "its activation mixes channels")]
+
+
+# With channels first: the CPU cannot run the convolutions, but the sliced
+# network must have the weights of its twin with channels last.
+
+
+def twin(data_format):
+    keras.utils.clear_session()
+    axis, shape = {
+        "channels_last": (-1, (8, 6, 3)),
+        "channels_first": (1, (3, 8, 6)),
+    }[data_format]
+    options = {"padding": "same", "data_format": data_format}
+
+    def norm(x):
+        return layers.BatchNormalization(axis=axis)(x)
+
+    def block(x, conv):
+        return layers.ReLU()(mask(axis=axis)(norm(conv(x))))
+
+    inputs = keras.Input(shape)
+    x = block(inputs, layers.Conv2D(4, 3, use_bias=False, **options))
+    y = block(x, layers.Conv2D(4, 3, **options))
+    x = layers.Add()([x, y])
+    x = norm(layers.DepthwiseConv2D(3, **options)(x))
+    x = block(x, layers.SeparableConv2D(5, 3, **options))
+    x = layers.MaxPooling2D(2, data_format=data_format)(x)
+    x = layers.Concatenate(axis=axis)([x, norm(x)])
+    x = layers.ZeroPadding2D(1, data_format=data_format)(x)
+    x = block(x, layers.Conv2D(4, 1, data_format=data_format))
+    x = layers.GlobalAveragePooling2D(data_format=data_format)(x)
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_channels_first_is_cut_like_channels_last(seed):
+    twins = [
+        decide_at_random(randomize(twin(data_format)), seed)
+        for data_format in ("channels_last", "channels_first")
+    ]
+    last, first = (slice_model(model) for model in twins)
+    for a, b in zip(last.get_weights(), first.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, 1e-6)
+    assert_expected_equals_counted(twins[1], first)
+    assert count_cost(first).macs == count_cost(last).macs
+    assert_same_function(twins[0], last)
+
+
+def test_channels_first_network_that_the_cpu_can_run():
+    inputs = keras.Input((3, 4, 5))
+    x = mask("rows", axis=1)(inputs)
+    x = layers.BatchNormalization(axis=1)(x)
+    x = layers.Activation("sigmoid")(mask("m", axis=1)(x))
+    y = layers.GlobalAveragePooling2D("channels_first", keepdims=True)(x)
+    x = layers.Multiply()([x, y])
+    x = layers.ZeroPadding2D(1, data_format="channels_first")(x)
+    x = layers.Flatten(data_format="channels_first")(x)
+    model = randomize(keras.Model(inputs, layers.Dense(2)(x)))
+    assert_slices(decide(model, rows=[0, 1], m=[1, 2]))
+    assert_slices(decide(model, rows=[0], m=[]))
+
+
+# Rules of users.
+
+
+class Halve(layers.Layer):
+    def call(self, inputs):
+        return inputs / 2
+
+
+class HalveTwice(Halve):
+    def call(self, inputs):
+        return inputs / 4
+
+
+class Renamed(Halve):
+    pass
+
+
+def test_registered_rule():
+    @register_rule(Halve)
+    class HalveRule(PassThrough):
+        def keeps_zero(self, operation):
+            return True
+
+    assert isinstance(rule_for(Halve()), HalveRule)
+    assert isinstance(rule_for(Renamed()), HalveRule)
+    # A subclass with a `call` of its own is an unknown layer again.
+    assert not isinstance(rule_for(HalveTwice()), HalveRule)
+    inputs = keras.Input((3,))
+    x = mask("mask")(layers.Dense(4, name="first")(inputs))
+    x = layers.Dense(2)(Halve()(x))
+    model = decide(randomize(keras.Model(inputs, x)), mask=[1])
+    sliced = slice_model(model)
+    assert sliced.get_layer("first").units == 1
+    assert_same_function(model, sliced)
+
+
+def test_rules_are_for_classes_and_names():
+    with pytest.raises(ValueError, match="types"):
+        register_rule(layers.Dense(2))

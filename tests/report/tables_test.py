@@ -39,7 +39,7 @@ def test_comparison_shows_every_figure():
             "104,250 (1.00x)",
             "81.2%",
             "425.3 kB",
-            "0.21 ms",
+            "0.213 ms",
         ],
         [
             "FiGS",

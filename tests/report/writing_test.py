@@ -41,7 +41,7 @@ def full_report(sliced):
             NetworkRow("FiGS", 44, 51, 0.85, 1500, 0.008),
         ],
         command="python -m experiments.figs --preset=smoke",
-        settings={"preset": "smoke", "seed": 3},
+        settings={"preset": "smoke", "splits": {"test": "a", "train": "b"}},
         history={"expected_cost": [0.9, 0.3], "val_accuracy": [0.5, 0.6]},
         target=0.25,
         slice_report=slice_report,
@@ -54,7 +54,9 @@ def test_the_report_has_everything(full_report, tmp_path):
     folder = tmp_path / "new" / "folder"
     path = write_report(folder, full_report)
     text = path.read_text()
-    assert text.startswith("# FiGS on a test\n\npreset: smoke, seed: 3.\n")
+    assert text.startswith(
+        "# FiGS on a test\n\n- preset: smoke\n- splits: test = a, train = b\n\n"
+    )
     assert "```sh\npython -m experiments.figs --preset=smoke\n```" in text
     titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert titles == [

@@ -79,14 +79,16 @@ class LinearRule(Rule):
         """Returns k * k * n_in * n_out."""
         return self.macs(node, 1, n_in, n_out)
 
+    def positions(self, node):
+        """Returns at how many positions the kernel is applied."""
+        return positions(node.output_tensors[0], self.axis(node), node)
+
     def cost(self, node, flow, reading):
-        output = node.output_tensors[0]
-        axis = self.axis(node)
-        n_in = reading.count(flow.view(node, axis))
-        n_out = reading.count(flow.state(output))
+        n_in = reading.count(flow.view(node, self.axis(node)))
+        n_out = reading.count(flow.state(node.output_tensors[0]))
         biased = node.operation.use_bias
         return {
-            "macs": self.macs(node, positions(output, axis, node), n_in, n_out),
+            "macs": self.macs(node, self.positions(node), n_in, n_out),
             "kernels": self.kernels(node, n_in, n_out),
             "biases": n_out * (biased or self.gains_bias(node, flow, reading)),
         }
@@ -175,8 +177,10 @@ class ConvRule(LinearRule):
 class GroupedConvRule(LinearRule):
     """A grouped convolution: its channels stay, but its cost is known."""
 
+    reason = "grouped convolution"
+
     def forward(self, node, flow):
-        flow.barrier(node, "grouped convolution")
+        flow.barrier(node, self.reason)
         axis = self.axis(node)
         flow.add_source(node.output_tensors[0], axis, fixed=True)
 
@@ -185,10 +189,22 @@ class GroupedConvRule(LinearRule):
 
     def macs(self, node, positions, n_in, n_out):
         macs = super().macs(node, positions, n_in, n_out)
-        return macs // node.operation.groups
+        return macs // getattr(node.operation, "groups", 1)
 
     constant = Rule.constant
     build = Rule.build
+
+
+@register_rule(
+    layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose
+)
+class TransposedConvRule(GroupedConvRule):
+    """A transposed convolution applies its kernel at every input position."""
+
+    reason = "transposed convolution"
+
+    def positions(self, node):
+        return positions(node.input_tensors[0], self.axis(node), node)
 
 
 class DepthwiseRule(Rule):

@@ -54,7 +54,14 @@ def register_rule(*types):
 
 
 def rule_for(operation):
-    """Returns the rule of a layer or operation; a barrier if there is none."""
+    """Returns the rule of a layer or operation; a barrier if there is none.
+
+    Args:
+        operation: A Keras layer, or an operation that is not a layer.
+
+    Returns:
+        A `Rule`.
+    """
     if not isinstance(operation, keras.layers.Layer):
         return _RULES.get(type(operation).__name__, _BARRIER)
     cls = type(operation)
