@@ -111,7 +111,11 @@ def run_experiment(context):
         masked, architecture, return_report=True
     )
     budget = keras_nas.ExpectedFLOPs(target=preset.target)
-    narrow = keras_nas.search.WidthMultiplier(masked, budget).export_model()
+    narrow = keras_nas.search.WidthMultiplier(
+        masked,
+        keras_nas.ExpectedFLOPs(target=keras_nas.count_cost(sliced).macs),
+        at_least=True,
+    ).export_model()
     for name, file, network in (
         ("retrain", "model", sliced),
         ("width_multiplier", "width_multiplier", narrow),

@@ -99,7 +99,9 @@ class ExpectedCost:
             ValueError: If the model is of another kind, or has no masks.
         """
         check_has_masks(flow_of(model))
-        if isinstance(model, keras.Sequential):
+        if self.target is not None:
+            self.budget(model)  # Raises if it is out of range.
+        if type(model) in (keras.Sequential, RegularizedSequential):
             model.__class__ = RegularizedSequential
         elif type(model) in (type(_functional()), RegularizedFunctional):
             model.__class__ = RegularizedFunctional
@@ -110,8 +112,6 @@ class ExpectedCost:
                 "`keras.Model(model.inputs, model.outputs)`, or add "
                 "`cost.penalty(model)` to the loss in your own `compute_loss`."
             )
-        if self.target is not None:
-            self.budget(model)
         model.cost_regularizer = self
         return model
 

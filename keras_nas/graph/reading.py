@@ -192,7 +192,9 @@ class Reading:
         before = self._demands.get(id(tensor), 0.0)
         state = self.flow.state(tensor)
         if not is_constant(demand) and demand.ndim == 0:
-            demand = demand * np.ones(state.length, "float32")
+            vector = demand * np.ones(state.length, "float32")
+            self._some[id(vector)] = vector, demand
+            demand = vector
         both = self.maximum(before, demand)
         if self._is_certain(before) or self._is_certain(demand):
             self._some[id(both)] = both, 1.0

@@ -1,0 +1,165 @@
+"""Counts, against published ones and the shapes of weights."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_nas import Architecture
+from keras_nas import count_cost
+from keras_nas import decided_cost
+from keras_nas import slice_model
+from tests.common import COST_PARTS
+from tests.common import conv_block
+from tests.common import decide
+from tests.common import head
+from tests.common import macs_of
+from tests.common import mask
+from tests.common import params_of
+
+
+def parts(cost):
+    return {part: getattr(cost, part) for part in COST_PARTS}
+
+
+def test_mobilenet_v2():
+    cost = count_cost(keras.applications.MobileNetV2(weights=None))
+    assert parts(cost) == {
+        "macs": 300_774_272,
+        "pool": 62_720,
+        "kernels": 3_469_760,
+        "biases": 1_000,
+        "norm": 34_112,
+    }
+    assert cost.params == 3_504_872
+
+
+def test_efficientnet_b0():
+    cost = count_cost(keras.applications.EfficientNetB0(weights=None))
+    assert parts(cost) == {
+        "macs": 385_814_752,
+        "pool": 2_369_248,
+        "kernels": 5_236_192,
+        "biases": 10_340,
+        "norm": 42_016,
+    }
+
+
+def test_resnet50():
+    """The trainable parameters that Keras prints."""
+    cost = count_cost(keras.applications.ResNet50(weights=None))
+    assert cost.params == 25_583_592
+
+
+def small():
+    inputs = keras.Input((8, 6, 3))
+    x = conv_block(inputs, 4, "a", stride=2)
+    x = layers.DepthwiseConv2D(3, name="d")(x)
+    return keras.Model(inputs, head(x))
+
+
+def test_parts_of_a_small_network():
+    cost = count_cost(small())
+    by_name = {row.name: row for row in cost.layers}
+    assert by_name["a"].macs == 4 * 3 * 27 * 4
+    assert by_name["a"].params == by_name["a"].kernels == 27 * 4
+    assert by_name["a_bn"].norm == 8
+    assert by_name["d"].macs == 2 * 1 * 9 * 4
+    assert (by_name["d"].kernels, by_name["d"].biases) == (36, 4)
+    assert by_name["classifier"].params == 4 * 3 + 3
+    assert cost.pool == 2 * 1 * 4
+    assert cost.macs == macs_of(small())
+    assert cost.params == 108 + 8 + 40 + 15
+    assert "a_mask" not in by_name and "a_relu" not in by_name
+
+
+@pytest.mark.parametrize(
+    "layer, macs",
+    [
+        (lambda: layers.Conv2D(6, 3, groups=3), 6 * 4 * 9 * 6),
+        (lambda: layers.Conv2D(6, 3, strides=2), 3 * 2 * 9 * 3 * 6),
+        (lambda: layers.Conv2D(6, 3, dilation_rate=2), 4 * 2 * 9 * 3 * 6),
+        (
+            lambda: layers.SeparableConv2D(6, 3, depth_multiplier=2),
+            6 * 4 * (9 * 6 + 6 * 6),
+        ),
+        (lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), 6 * 4 * 9 * 6),
+        (lambda: layers.Conv2DTranspose(6, 3, strides=2), 8 * 6 * 9 * 3 * 6),
+        (lambda: layers.Dense(6), 8 * 6 * 3 * 6),
+    ],
+)
+def test_multiply_adds_of_one_layer(layer, macs):
+    model = keras.Sequential([keras.Input((8, 6, 3)), layer()])
+    cost = count_cost(model)
+    assert cost.macs == macs
+    assert cost.params == params_of(model)
+
+
+def test_shared_layer_computes_twice_and_weighs_once():
+    dense = layers.Dense(4)
+    inputs = keras.Input((4,))
+    cost = count_cost(keras.Model(inputs, dense(dense(inputs))))
+    assert (cost.macs, cost.params) == (2 * 16, 20)
+    assert [row.params for row in cost.layers] == [20, 0]
+
+
+def test_unknown_layers_count_their_parameters():
+    inputs = keras.Input((5, 3))
+    x = layers.LayerNormalization()(inputs)
+    model = keras.Model(inputs, layers.LSTM(4)(x))
+    assert count_cost(model).params == params_of(model)
+
+
+def test_masks_count_as_open():
+    model = small()
+    full = count_cost(model)
+    decide(model, a_mask=[1])
+    assert count_cost(model) == full
+    assert decided_cost(model).macs < full.macs
+
+
+def test_decided_cost_of_an_architecture():
+    model = small()
+    chosen = Architecture("", {"a_mask": [0, 2]})
+    sliced = slice_model(model, chosen)
+    decided = decided_cost(model, chosen)
+    assert parts(decided) == parts(count_cost(sliced))
+    assert decided.macs == macs_of(sliced)
+    # Layer by layer, too.
+    names = {layer.name for layer in sliced.layers}
+    for row in decided.layers:
+        assert row.name in names
+
+
+def test_folded_constants_cost_a_bias():
+    inputs = keras.Input((4,))
+    x = layers.BatchNormalization()(mask("m")(layers.Dense(3)(inputs)))
+    model = keras.Model(inputs, layers.Dense(2, use_bias=False)(x))
+    decide(model, m=[0])
+    assert decided_cost(model).biases == 1 + 2
+    decide(model, m=[0, 1, 2])
+    assert decided_cost(model).biases == 3
+
+
+def test_table():
+    text = str(count_cost(small()))
+    first, *rows, total = text.splitlines()
+    assert "MACs" in first and len(rows) == 5
+    assert total.split() == ["total", "1,380", "171"]
+
+
+def test_unknown_size_is_refused():
+    inputs = keras.Input((None, None, 3))
+    with pytest.raises(ValueError, match="layer 'c' .*fixed input size"):
+        count_cost(keras.Model(inputs, layers.Conv2D(4, 3, name="c")(inputs)))
+
+
+def test_size_that_nothing_depends_on_may_be_unknown():
+    inputs = keras.Input((None, 3))
+    x = layers.GlobalMaxPooling1D()(inputs)
+    assert count_cost(keras.Model(inputs, layers.Dense(2)(x))).macs == 6
+
+
+def test_not_a_model_is_refused():
+    with pytest.raises(ValueError, match="Keras 3"):
+        count_cost(np.zeros(3))

@@ -1,0 +1,45 @@
+"""Learning rates against their formulas."""
+
+import math
+
+import pytest
+
+from keras_nas.training import Recipe
+from keras_nas.training import find_strategy
+
+
+def test_cosine_ends_at_zero():
+    schedule = Recipe(0.4).schedule(steps=10, epochs=5)
+    for step in (0, 13, 50):
+        expected = 0.2 * (1 + math.cos(math.pi * step / 50))
+        assert float(schedule(step)) == pytest.approx(expected, abs=1e-7)
+
+
+def test_exponential_is_smooth():
+    recipe = Recipe(1.6, "exponential", decay_rate=0.5, decay_epochs=35)
+    schedule = recipe.schedule(steps=100, epochs=100)
+    for epoch in (0, 10.5, 35, 70):
+        expected = 1.6 * 0.5 ** (epoch / 35)
+        assert float(schedule(epoch * 100)) == pytest.approx(expected)
+
+
+def test_optimizer_has_the_recipe():
+    recipe = Recipe(
+        1.6, adam_epsilon=1.0, weight_decay=1.7e-5, ema_momentum=0.9997
+    )
+    optimizer = recipe.optimizer(steps=10, epochs=1)
+    assert optimizer.epsilon == 1.0
+    assert optimizer.weight_decay == 1.7e-5
+    assert optimizer.use_ema and optimizer.ema_momentum == 0.9997
+    assert Recipe(1e-3).optimizer(10, 1).weight_decay is None
+
+
+def test_errors_are_clear():
+    with pytest.raises(ValueError, match="argument `decay`.*'linear'"):
+        Recipe(0.1, decay="linear")
+    with pytest.raises(ValueError, match="argument `name`.*'tpu_pod'"):
+        find_strategy("tpu_pod")
+
+
+def test_default_strategy_has_one_replica():
+    assert find_strategy("default").num_replicas_in_sync == 1
