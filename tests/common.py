@@ -76,9 +76,10 @@ def architecture_of(model):
 def inputs_for(model, batch=2, seed=0):
     """Returns random inputs, in the structure that the model takes."""
     rng = np.random.default_rng(seed)
+    is_sequential = isinstance(model, keras.Sequential)
     return keras.tree.map_structure(
         lambda t: rng.normal(size=(batch, *t.shape[1:])).astype("float32"),
-        model.input,
+        model.inputs[0] if is_sequential else model.input,
     )
 
 

@@ -1,15 +1,19 @@
 """Regularizers: the expected cost of a model with masks."""
 
+import weakref
+
 import keras
+import numpy as np
 from keras import ops
 
-from keras_nas.costs.cost import count_cost
 from keras_nas.costs.counting import node_costs
 from keras_nas.costs.regularized_model import RegularizedFunctional
 from keras_nas.costs.regularized_model import RegularizedSequential
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
+from keras_nas.graph.decisions import mask_scales
 from keras_nas.graph.decisions import read_probabilities
+from keras_nas.graph.decisions import read_scales
 
 
 class ExpectedCost:
@@ -45,19 +49,49 @@ class ExpectedCost:
         self.strength = strength
         self.target = target
         self.target_strength = target_strength
+        self._budgets = weakref.WeakKeyDictionary()
 
     def measure(self, parts):
         """Returns what of a layer's `COST_PARTS` this cost counts."""
         raise NotImplementedError
 
+    def decided(self, model, scales=None):
+        """Returns the cost of the network that some decisions leave.
+
+        Args:
+            model: A model with masks.
+            scales: One vector per mask, zero where a channel is dropped. By
+                default, what the masks have decided.
+
+        Returns:
+            Integer, the cost of the sliced model.
+        """
+        flow = flow_of(model)
+        scales = mask_scales(flow) if scales is None else scales
+        rows = node_costs(flow, read_scales(flow, scales))
+        return sum(self.measure(parts) for _, parts in rows)
+
     def full(self, model):
-        """Returns the cost of the model with every mask open, an integer."""
-        cost = count_cost(model)
-        return sum(self.measure(vars(layer)) for layer in cost.layers)
+        """Returns the cost with every mask open, an integer."""
+        return self.decided(model, _constant_scales(model, 1.0))
+
+    def smallest(self, model):
+        """Returns the cost with every mask closed, an integer."""
+        return self.decided(model, _constant_scales(model, 0.0))
 
     def budget(self, model):
-        """Returns the target as an absolute number."""
-        return resolve_target(self.target, self.full(model))
+        """Returns the target as an absolute number.
+
+        Raises:
+            ValueError: If the target is above the full cost or below the
+                smallest.
+        """
+        flow = flow_of(model)
+        if flow not in self._budgets:
+            self._budgets[flow] = resolve_target(
+                self.target, self.full(model), self.smallest(model)
+            )
+        return self._budgets[flow]
 
     def __call__(self, model):
         """Returns the expected cost of a model, without strength.
@@ -201,26 +235,45 @@ class ExpectedParams(ExpectedCost):
         return parts["kernels"] + parts["biases"] + parts["norm"]
 
 
-def resolve_target(target, full):
+def resolve_target(target, full, smallest):
     """Returns a budget as an absolute number.
 
     Args:
-        target: A share in (0, 1], or an absolute number above 1.
+        target: A share in (0, 1], or a whole number above 1.
         full: The full cost.
+        smallest: The smallest cost that can be reached.
 
     Raises:
-        ValueError: If the target is not positive or above the full cost.
+        ValueError: If the target is neither, or not between the two costs.
     """
-    is_number = isinstance(target, (int, float)) and not isinstance(
-        target, bool
-    )
-    if not is_number or not target > 0 or target > full:
+    is_share = isinstance(target, (int, float)) and 0 < target <= 1
+    is_number = not is_share and _is_whole(target) and target > 1
+    if isinstance(target, bool) or not (is_share or is_number):
         raise ValueError(
             "Invalid value received for argument `target`. Expected a share "
-            "of the full cost in (0, 1], such as 0.5, or an absolute number "
-            f"of at most {full:,}, the full cost. Received: target={target!r}"
+            "of the full cost in (0, 1], such as 0.5, or a whole number, such "
+            f"as {full // 2:,}. Received: target={target!r}"
         )
-    return target * full if target <= 1 else target
+    budget = target * full if is_share else target
+    if not smallest <= budget <= full:
+        raise ValueError(
+            "Invalid value received for argument `target`. Expected a budget "
+            f"between {smallest:,}, which is left when every mask is closed, "
+            f"and {full:,}, the full cost. Received: target={target!r}, which "
+            f"is {budget:,.0f} and out of reach. Put masks at more places for "
+            "less."
+        )
+    return budget
+
+
+def _is_whole(value):
+    return isinstance(value, (int, float)) and float(value).is_integer()
+
+
+def _constant_scales(model, value):
+    masks = flow_of(model).masks
+    sizes = [mask.probabilities().shape[0] for mask in masks]
+    return [np.full(size, value, "float32") for size in sizes]
 
 
 def _functional():

@@ -13,6 +13,7 @@ from keras_nas.graph.formula import Channels
 from keras_nas.graph.formula import Logic
 from keras_nas.graph.rules import Rule
 from keras_nas.graph.rules import rule_for
+from keras_nas.graph.walk import ChannelGraph
 from keras_nas.graph.walk import walk
 from keras_nas.layers.mask import Mask
 
@@ -73,7 +74,8 @@ class ChannelFlow:
     """
 
     def __init__(self, model):
-        self.graph = walk(model) if isinstance(model, keras.Model) else model
+        is_graph = isinstance(model, ChannelGraph)
+        self.graph = model if is_graph else walk(model)
         self.logic = Logic()
         self.states, self.sources, self.barriers = {}, [], []
         self._size, self._ties, self._fixed = 0, [], []

@@ -4,9 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_nas.costs.counting import node_costs
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import read_scales
 
 
 class BudgetController(keras.layers.Layer):
@@ -32,15 +30,6 @@ class BudgetController(keras.layers.Layer):
         self.target = None
         if self.fixed is None:
             self.target = regularizer.budget(model)
-            smallest = smallest_cost(model, regularizer)
-            if self.target < smallest:
-                raise ValueError(
-                    "Invalid value received for argument `target`. Closing "
-                    f"every mask leaves {smallest:,} of {self.full:,}, so the "
-                    f"target {self.target:,.0f} is out of reach. Expected at "
-                    f"least {smallest:,} ({smallest / self.full:.4f} of the "
-                    "full cost); put masks at more places for less."
-                )
         self.multiplier = self._variable("multiplier", 0.0)
         self.error = self._variable("error", 0.0)
         self.step = self._variable("step", 0.0)
@@ -98,13 +87,6 @@ class BudgetController(keras.layers.Layer):
         return cost > 1.02 * self.target / self.full
 
 
-def smallest_cost(model, regularizer):
-    """Returns the cost with every mask closed, an integer."""
-    flow = flow_of(model)
-    zeros = [np.zeros(_size(mask), "float32") for mask in flow.masks]
-    return _cost_of(flow, zeros, regularizer)
-
-
 def fit_decision_to_budget(search, target):
     """Shifts all logits by one number so that the decision costs <= target.
 
@@ -128,7 +110,7 @@ def fit_decision_to_budget(search, target):
 
     def cost(threshold):
         kept = [(v > threshold).astype("float32") for v in logits]
-        return _cost_of(flow, kept, search.regularizer)
+        return search.regularizer.decided(search.model, kept)
 
     low, high = 0, len(thresholds) - 1
     while low < high:
@@ -144,12 +126,3 @@ def fit_decision_to_budget(search, target):
     for mask, values in zip(flow.masks, logits, strict=True):
         mask.logits.assign(values - shift)
     return -float(shift)
-
-
-def _cost_of(flow, kept, regularizer):
-    rows = node_costs(flow, read_scales(flow, kept))
-    return sum(regularizer.measure(parts) for _, parts in rows)
-
-
-def _size(mask):
-    return mask.probabilities().shape[0]

@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from keras_nas.costs import ExpectedFLOPs
-from keras_nas.costs import decided_cost
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
@@ -155,8 +154,7 @@ class FiGS(keras.Model):
 
     def decided_cost(self):
         """Returns the cost that `export_model()` would have, an integer."""
-        cost = decided_cost(self.model)
-        return sum(self.regularizer.measure(vars(c)) for c in cost.layers)
+        return self.regularizer.decided(self.model)
 
     def finish(self):
         """Shifts the logits so that the decision meets the target, if any.

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from keras_nas.costs.counting import node_costs
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
-from keras_nas.graph.decisions import read_scales
-from keras_nas.search.budget import smallest_cost
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
 
@@ -56,7 +53,7 @@ class WidthMultiplier:
         self.model, self.regularizer = model, regularizer
         self._sizes = [mask.probabilities().shape[0] for mask in flow.masks]
         target = regularizer.budget(model)
-        if target < smallest_cost(model, regularizer) or target < self._cost(0):
+        if target < self._cost(0):
             raise ValueError(
                 "Invalid value received for argument `regularizer`. With one "
                 f"channel behind every mask the model costs {self._cost(0):,}, "
@@ -83,9 +80,7 @@ class WidthMultiplier:
             (np.arange(n) < kept).astype("float32")
             for n, kept in zip(self._sizes, self._kept(multiplier), strict=True)
         ]
-        flow = flow_of(self.model)
-        rows = node_costs(flow, read_scales(flow, scales))
-        return sum(self.regularizer.measure(parts) for _, parts in rows)
+        return self.regularizer.decided(self.model, scales)
 
     def architecture(self):
         """Returns the narrowed network as an `Architecture`."""

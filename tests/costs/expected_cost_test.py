@@ -54,11 +54,7 @@ def chain():
 def test_bilinear_formula():
     model, p, q = chain(), draw(MANY, 0), draw(MANY, 1)
     set_probabilities(model, p, q)
-    macs = (
-        16 * 9 * 3 * p.sum()
-        + 16 * 9 * p.sum() * q.sum()
-        + 5 * q.sum()
-    )
+    macs = 16 * 9 * 3 * p.sum() + 16 * 9 * p.sum() * q.sum() + 5 * q.sum()
     weights = (
         9 * 3 * p.sum()
         + 2 * p.sum()
@@ -238,15 +234,15 @@ def test_attached_cost_is_a_loss(make):
 
 @BOTH
 def test_attached_cost_is_trained_by_stock_fit(make):
-    model = ExpectedFLOPs(0.1).attach(make())
-    before = keras.ops.convert_to_numpy(masks_of(model)[0].logits)
+    model = ExpectedFLOPs(10.0).attach(make())
+    penalty = float(model.losses[0])
     model.compile("adam", "mse")
     history = model.fit(
         np.ones((32, 4)), np.ones((32, 1)), epochs=3, verbose=0
     ).history["loss"]
-    after = keras.ops.convert_to_numpy(masks_of(model)[0].logits)
-    assert (after < before).all()
-    assert history[0] > 0.1 * 0.5 * 40
+    logits = keras.ops.convert_to_numpy(masks_of(model)[0].logits)
+    assert (logits < 0.5).all()
+    assert history[0] > 0.9 * penalty
 
 
 @BOTH
@@ -320,15 +316,13 @@ def test_target_as_a_number():
 @pytest.mark.parametrize("target", [0, -0.5, 41, 1e9, "half", True])
 def test_target_out_of_range(target):
     model = sequential()
-    with pytest.raises(ValueError, match="`target`.*at most 40"):
+    with pytest.raises(ValueError, match="argument `target`"):
         ExpectedFLOPs(target=target).attach(model)
     # A refused model is as it was.
     assert type(model) is keras.Sequential and model.losses == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [{}, {"strength": 1.0, "target": 0.5}]
-)
+@pytest.mark.parametrize("arguments", [{}, {"strength": 1.0, "target": 0.5}])
 def test_either_strength_or_target(arguments):
     with pytest.raises(ValueError, match="exactly one"):
         ExpectedFLOPs(**arguments)

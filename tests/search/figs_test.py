@@ -8,7 +8,6 @@ import pytest
 
 import keras_nas
 from keras_nas.search.budget import fit_decision_to_budget
-from keras_nas.search.budget import smallest_cost
 
 USEFUL = 4  # The labels depend on this many of the features.
 
@@ -182,13 +181,17 @@ def test_errors_are_clear():
         keras_nas.search.FiGS(
             gated_inputs(), keras_nas.ExpectedFLOPs(target=1e-3)
         )
+    with pytest.raises(ValueError, match="a share of the full cost in"):
+        keras_nas.search.FiGS(
+            gated_inputs(), keras_nas.ExpectedFLOPs(target=1.5)
+        )
     with pytest.raises(ValueError, match="argument `ramp`"):
         keras_nas.search.FiGS(gated_inputs(), ramp=2.0)
 
 
 def test_smallest_cost_is_one_channel_everywhere():
     flops = keras_nas.ExpectedFLOPs(target=0.5)
-    assert smallest_cost(gated_inputs(), flops) == 16 + 2
+    assert flops.smallest(gated_inputs()) == 16 + 2
 
 
 def test_width_multiplier_is_the_largest_within_the_budget():
@@ -218,7 +221,7 @@ def test_width_multiplier_is_the_largest_within_the_budget():
         )
         macs = keras_nas.count_cost(above.export_model()).macs
         assert target * full <= macs <= wider
-    with pytest.raises(ValueError, match="one channel behind every mask"):
+    with pytest.raises(ValueError, match="out of reach"):
         keras_nas.search.WidthMultiplier(
             model, keras_nas.ExpectedFLOPs(target=0.001)
         )
