@@ -141,7 +141,7 @@ class Reading:
         none = self.product(live, self.ops.prod(1.0 - vector))
         first = np.zeros(vector.shape[0], "float32")
         first[0] = 1.0
-        vector = vector + first * none
+        vector = vector + self.ops.array(first) * none
         self._some[id(vector)] = vector, live
         return vector
 
@@ -168,7 +168,10 @@ class Reading:
                 term = self.product(term, vector[at:stop])
             terms.append(term)
         value = self.any_of(terms) if terms else 0.0
-        return value * np.ones(segment.length, "float32")
+        return value * self._ones(segment.length)
+
+    def _ones(self, length):
+        return self.ops.ones((length,), "float32")
 
     def _gate(self, gate):
         if gate.kind == "true":
@@ -192,7 +195,7 @@ class Reading:
         before = self._demands.get(id(tensor), 0.0)
         state = self.flow.state(tensor)
         if not is_constant(demand) and demand.ndim == 0:
-            vector = demand * np.ones(state.length, "float32")
+            vector = demand * self._ones(state.length)
             self._some[id(vector)] = vector, demand
             demand = vector
         both = self.maximum(before, demand)

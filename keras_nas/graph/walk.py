@@ -185,9 +185,8 @@ class _StandIn(keras.Operation):
 
 
 def _new_input(tensor):
-    return keras.Input(
-        batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
-    )
+    name = tensor._keras_history.operation.name  # That of its InputLayer.
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
 
 
 def _stand_in(tensor):

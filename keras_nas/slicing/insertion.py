@@ -16,12 +16,13 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
     """Puts masks at every place of a model where channels can be removed.
 
     A mask goes behind the BatchNormalization that follows a convolution or
-    Dense layer, or right behind the layer where there is none. Behind a
-    depthwise convolution the mask of the channels that enter it is applied
-    again, since its normalization would revive them. Left alone are the
-    classifier (every layer whose channels reach the model's output), layers
-    that only compute the gate of a squeeze-excite (their channels go with
-    those that they gate), and layers whose channels no rule can cut.
+    Dense layer, or right behind the layer where there is none. Channels that
+    enter a depthwise convolution are masked behind it and its normalization,
+    which would revive them, and before it too if something else reads them.
+    Left alone are the classifier (every layer whose channels reach the
+    model's output), layers that only compute the gate of a squeeze-excite
+    (their channels go with those that they gate), and layers whose channels
+    no rule can cut.
 
     Args:
         model: A built Functional or Sequential Keras model.
@@ -93,7 +94,8 @@ class _Inserter(Rebuilder):
         if mask is None:
             return outputs
         self.mask_at[node.index] = mask
-        return mask(outputs)
+        tensor = node.output_tensors[0]
+        return outputs if self._comes_again(tensor) else mask(outputs)
 
     def _behind_normalization(self, node):
         (tensor,) = node.output_tensors
@@ -140,6 +142,29 @@ class _Inserter(Rebuilder):
                 return None
             node = self.flow.producers.get(id(tensor))
         return None if node is None else self.mask_at[node.index]
+
+    def _comes_again(self, tensor):
+        """Whether the same mask is applied behind every reader of a tensor.
+
+        Then it need not be applied here: a depthwise convolution and what
+        follows it would only compute with zeros that are masked afterwards.
+        """
+        consumers = self.flow.consumers.get(id(tensor), [])
+        outputs = {id(t) for t in keras.tree.flatten(self.graph.outputs)}
+        if not consumers or id(tensor) in outputs:
+            return False
+        return all(self._passes_mask_on(tensor, n) for n in consumers)
+
+    def _passes_mask_on(self, tensor, node):
+        rule = self.flow.rules[node.index]
+        if not isinstance(rule, (DepthwiseRule, PassThrough)):
+            return False
+        (output,) = node.output_tensors
+        if self.flow.state(tensor).ids is not self.flow.state(output).ids:
+            return False
+        if isinstance(rule, DepthwiseRule):
+            return node.name not in self.skip
+        return self._comes_again(output)
 
     def _is_masked(self, tensor):
         consumers = self.flow.consumers.get(id(tensor), [])

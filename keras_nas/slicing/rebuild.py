@@ -88,7 +88,9 @@ class Rebuilder:
 
     def _new_input(self, tensor):
         new = keras.Input(
-            batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
+            batch_shape=tensor.shape,
+            dtype=tensor.dtype,
+            name=self.unique_name(tensor.name),
         )
         self.tensors[id(tensor)] = new
         return new

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 
 _FORMAT = "keras_nas.Architecture"
@@ -48,9 +49,9 @@ class Architecture:
             _expect(isinstance(key, str), "decisions", "string names", key)
             values = value if isinstance(value, (list, tuple)) else [value]
             _expect(
-                all(isinstance(v, (bool, int, float, str)) for v in values),
+                all(map(_is_plain, values)),
                 f"decisions[{key!r}]",
-                "a number, string, boolean, or a flat list of those",
+                "a finite number, string, boolean, or a flat list of those",
                 value,
             )
 
@@ -97,6 +98,12 @@ class Architecture:
         """Reads an architecture from a JSON file."""
         with open(path) as file:
             return cls.from_json(file.read())
+
+
+def _is_plain(value):
+    if isinstance(value, float):
+        return math.isfinite(value)  # JSON has no others.
+    return isinstance(value, (bool, int, str))
 
 
 def _expect(condition, field, expected, received):

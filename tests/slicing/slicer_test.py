@@ -617,6 +617,17 @@ def test_names_and_trainability_are_kept():
     assert result.get_layer("b").trainable
 
 
+def test_names_of_inputs_are_kept():
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="x")])
+    inputs = keras.Input((4,), name="x")
+    outputs = mask("m")(inner(inputs))
+    result, _ = sliced(inputs, outputs)
+    assert names(result) == ["x", "x_1"]
+    inputs = keras.Input((4,))  # Keras finds a name.
+    model = keras.Model(inputs, mask("m")(inputs))
+    assert names(slice_model(model))[0] == names(model)[0]
+
+
 def test_sliced_model_trains():
     result = slice_model(decide(fixed_network(), a_mask=[0], b_mask=[0, 1]))
     result.compile("sgd", "mse")
