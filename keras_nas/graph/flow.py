@@ -151,7 +151,8 @@ class ChannelFlow:
         """Returns the state of the first input of `node` along `axis`.
 
         Where the tensor's channels are known along another axis, they are
-        fixed, and the state along `axis` has channels of its own, all on.
+        fixed, and the state along `axis` has channels of its own, all on. A
+        rule that reads a view in any of its methods asks for it in `forward`.
         """
         tensor = node.input_tensors[0]
         state = self.state(tensor)

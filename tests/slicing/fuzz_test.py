@@ -76,6 +76,14 @@ FOUND = {
         [("nested", 0, 0, 0), ("nested", 0, 0, 0)],
         33,
     ),
+    "a grouped convolution reads its own axis": (
+        [
+            ("depthwise", 0, 0, 168),
+            ("mask", 0, 0, 226),
+            ("grouped", 0, 0, 10),
+        ],
+        5279,
+    ),
     "layers that are gone still leave their constants": (
         [("squeeze_excite", 0, 0, 4)],
         118,

@@ -180,8 +180,9 @@ class GroupedConvRule(LinearRule):
     reason = "grouped convolution"
 
     def forward(self, node, flow):
-        flow.barrier(node, self.reason)
         axis = self.axis(node)
+        flow.view(node, axis)  # Whatever axis the channels are on, it is this.
+        flow.barrier(node, self.reason)
         flow.add_source(node.output_tensors[0], axis, fixed=True)
 
     def demand(self, node, flow, reading, out):
