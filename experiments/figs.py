@@ -3,8 +3,8 @@
     python -m experiments.figs --output_dir=runs/figs
 
 trains a small ResNet on the embedded photographs, searches which of its
-channels are worth their multiply-adds, trains the network that was found from
-scratch beside a uniformly narrowed one of the same budget, writes `.keras`,
+channels are worth their multiply-adds, trains the network that was found
+beside a uniformly narrowed one of the same budget, writes `.keras`,
 SavedModel and `.tflite` files, proves that they compute the same, and writes
 report.md. For your own network and data:
 
@@ -107,23 +107,18 @@ def run_experiment(context):
 
     masked = keras.models.load_model(run.path("masked.keras"))
     architecture = keras_nas.Architecture.load(run.path("architecture.json"))
-    sliced, slice_report = keras_nas.slice_model(
+    searched, slice_report = keras_nas.slice_model(
         masked, architecture, return_report=True
     )
-    budget = keras_nas.ExpectedFLOPs(target=preset.target)
-    narrow = keras_nas.search.WidthMultiplier(
-        masked,
-        keras_nas.ExpectedFLOPs(target=keras_nas.count_cost(sliced).macs),
-        at_least=True,
-    ).export_model()
+    found, narrow = networks_to_train(context, architecture)
     for name, file, network in (
-        ("retrain", "model", sliced),
+        ("retrain", "model", found),
         ("width_multiplier", "width_multiplier", narrow),
     ):
         stages[name] = run.stage(
             name,
             lambda network=network, file=file: pipeline.train(
-                context, pipeline.from_scratch(context, network), file
+                context, network, file
             ),
         )
     stages["export"] = run.stage(
@@ -141,7 +136,7 @@ def run_experiment(context):
         lambda: pipeline.verify(
             context,
             {
-                "The search's weights": [masked, sliced],
+                "The search's weights": [masked, searched],
                 "The retrained weights": [
                     run.path("model.keras"),
                     run.path("saved_model"),
@@ -150,7 +145,25 @@ def run_experiment(context):
             },
         ),
     )
-    write_report(context, stages, slice_report, budget.budget(masked))
+    budget = keras_nas.ExpectedFLOPs(target=preset.target).budget(masked)
+    write_report(context, stages, slice_report, budget)
+
+
+def networks_to_train(context, architecture):
+    """Returns the network that was found, and the narrowed one beside it.
+
+    Both are cut out of the same full network, with its trained weights if
+    `inherit_weights`, else with fresh ones, and will be trained the same way.
+    The narrowed one has the multiply-adds of the other, or a little more.
+    """
+    full = insert(context)
+    found = keras_nas.slice_model(full, architecture)
+    budget = keras_nas.ExpectedFLOPs(target=keras_nas.count_cost(found).macs)
+    narrow = keras_nas.search.WidthMultiplier(full, budget, at_least=True)
+    networks = found, narrow.export_model()
+    if context.preset.inherit_weights:
+        return networks
+    return tuple(pipeline.from_scratch(context, n) for n in networks)
 
 
 def write_report(context, stages, slice_report, target):
@@ -188,20 +201,28 @@ def write_report(context, stages, slice_report, target):
             target=target / stages["full"]["macs"],
             slice_report=slice_report,
             verification=stages["verify"]["text"],
-            notes=_notes(stages),
+            notes=_notes(context, stages),
         ),
     )
     pipeline.write_results(context, "FiGS", stages, target)
     print(f"\n{report.comparison_table(rows)}\n\n{path}", flush=True)
 
 
-def _notes(stages):
+def _notes(context, stages):
     inherited = 100 * stages["search"]["inherited_test_accuracy"]
+    start = "The two small networks are trained from scratch, as the full one."
+    if context.preset.inherit_weights:
+        start = (
+            "The two small networks start from the trained weights of the "
+            "full one, each with the channels it keeps, and are then trained "
+            "alike: same data, epochs and learning rates. So their weights "
+            "have been trained for longer than the full network's."
+        )
     return (
         "One run; another seed moves each accuracy. Compare several before "
         "you conclude anything from small differences.",
-        "The networks in the table are trained from scratch, the same way. "
-        "With the weights inherited from the search, before retraining, the "
+        start,
+        "With the search's own weights, before any further training, the "
         f"searched network has a test accuracy of {inherited:.1f}%.",
         "The picture of the search shows each epoch as it ended. After the "
         "last one all logits are shifted by one number, so that the exported "

@@ -37,7 +37,7 @@ class Preset:
         metadata={"help": "Epochs of the search."}
     )
     train_epochs: int = dataclasses.field(
-        metadata={"help": "Epochs of every training from scratch."}
+        metadata={"help": "Epochs of every training but the search."}
     )
     learning_rate: float = dataclasses.field(
         metadata={"help": "Adam's learning rate for weights."}
@@ -85,6 +85,14 @@ class FiGSPreset(Preset):
             "its initial weights."
         },
     )
+    inherit_weights: bool = dataclasses.field(
+        default=False,
+        metadata={
+            "help": "Train the network that was found, and the narrowed one "
+            "beside it, from the full network's weights, instead of from "
+            "scratch."
+        },
+    )
     search_learning_rate: float = dataclasses.field(
         default=1e-3,
         metadata={"help": "Adam's learning rate for weights in the search."},
@@ -111,11 +119,12 @@ _SMALL = FiGSPreset(
     image_size=16,
     batch_size=64,
     augment="flip",
-    target=0.22,
+    target=0.15,
     search_epochs=8,
-    train_epochs=16,
+    train_epochs=12,
     learning_rate=3e-3,
     warm_start=True,
+    inherit_weights=True,
     search_learning_rate=1e-3,
     temperature=0.5,
     mask_learning_rate=0.05,

@@ -6,6 +6,7 @@ import numpy as np
 from keras_nas.graph import ChannelFlow
 from keras_nas.graph.rules.convolution import DepthwiseRule
 from keras_nas.graph.rules.convolution import LinearRule
+from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.layers import FiGSMask
 from keras_nas.layers.mask import Mask
@@ -178,13 +179,15 @@ class _Inserter(Rebuilder):
                 return False
             node = consumers[0]
             rule = self.flow.rules[node.index]
-            if getattr(rule, "is_absorbing", False):
-                shapes = [t.shape for t in node.input_tensors]
+            shapes = [t.shape for t in node.input_tensors]
+            if len(shapes) > 1 and getattr(rule, "is_absorbing", False):
                 return shapes.count(tensor.shape) < len(shapes) and (
                     np.prod(_static(tensor.shape))
                     < np.prod(_static(node.output_tensors[0].shape))
                 )
-            if not isinstance(rule, PassThrough):
+            # `x + 3.0`, as in a hard sigmoid by hand, has one operand.
+            elementwise = (PassThrough, ElementwiseMergeRule)
+            if len(shapes) > 1 or not isinstance(rule, elementwise):
                 return False
             tensor = node.output_tensors[0]
 

@@ -141,10 +141,9 @@ CUT = {
         "x + 3": lambda: lambda x: x + 3.0,
         "3 - x": lambda: lambda x: 3.0 - x,
         "x * 2": lambda: lambda x: x * 2.0,
-        "hard sigmoid by hand": lambda: (
-            lambda x: x * ops.relu6(x + 3.0) * (1 / 6)
-        ),
+        "hard sigmoid by hand": lambda: lambda x: x * ops.relu6(x + 3.0) / 6.0,
         "operations": lambda: lambda x: ops.tanh(ops.sigmoid(ops.silu(x))),
+        "more operations": lambda: lambda x: -ops.abs(ops.exp(x / 2.0) - 1.0),
         "leaky relu operation": lambda: lambda x: ops.leaky_relu(x, 0.3),
         "squeeze and excite": lambda: squeeze_excite,
     },
@@ -194,7 +193,9 @@ KEPT_WHOLE = {
         "group norm": lambda: layers.GroupNormalization(2),
         "norm of rows": lambda: layers.BatchNormalization(axis=1),
         "custom activation": lambda: layers.Activation(flipped),
-        "exp": lambda: ops.exp,
+        "unknown operation": lambda: flipped,
+        "1 / x": lambda: lambda x: 1.0 / (ops.square(x) + 1.0),
+        "x / y": lambda: lambda x: x / (ops.square(x) + 1.0),
         "rescaling by column": lambda: layers.Rescaling(
             np.reshape(VECTOR, (4, 1)).tolist()
         ),

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies
 
+from keras_nas import insert_masks
+from tests.common import assert_same_function
 from tests.common import assert_slices
 from tests.common import decide_at_random
 from tests.common import masks_of
@@ -17,15 +19,17 @@ from tests.slicing import recipes
 
 EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "40"))
 
-STEPS = strategies.tuples(
-    # Masks more often than the rest.
-    strategies.sampled_from(
-        [*recipes.OPERATIONS, "mask", "mask", "same_mask_other_place"]
-    ),
-    strategies.integers(0, 3),
-    strategies.integers(0, 3),
-    strategies.integers(0, 255),
-)
+# Masks more often than the rest.
+ALL = [*recipes.OPERATIONS, "mask", "mask", "same_mask_other_place"]
+
+
+def steps(names):
+    return strategies.tuples(
+        strategies.sampled_from(names),
+        strategies.integers(0, 3),
+        strategies.integers(0, 3),
+        strategies.integers(0, 255),
+    )
 
 
 def check(recipe, seed):
@@ -37,14 +41,38 @@ def check(recipe, seed):
 
 @settings(derandomize=True, deadline=None, max_examples=EXAMPLES)
 @given(
-    strategies.lists(STEPS, min_size=4, max_size=14),
+    strategies.lists(steps(ALL), min_size=4, max_size=14),
     strategies.integers(0, 1000),
 )
 def test_random_networks(recipe, seed):
     check(recipe, seed)
 
 
-# What the search above, or its predecessors, found wrong once.
+WITHOUT_MASKS = [
+    name
+    for name in recipes.OPERATIONS
+    if "mask" not in name and "nested" not in name
+]
+
+
+@settings(derandomize=True, deadline=None, max_examples=EXAMPLES // 4)
+@given(
+    strategies.lists(steps(WITHOUT_MASKS), min_size=4, max_size=14),
+    strategies.integers(0, 1000),
+)
+def test_random_networks_with_inserted_masks(recipe, seed):
+    first = ("conv", 0, 0, 0)
+    model = recipes.build([first, *recipe, first], seed)
+    try:
+        masked = insert_masks(model, seed=0)
+    except ValueError as error:
+        assert "no place for a mask" in str(error)
+        return
+    assert_same_function(model, masked)
+    assert_slices(decide_at_random(masked, seed))
+
+
+# What the searches above, or its predecessors, found wrong once.
 FOUND = {
     "BatchNormalization along another axis takes its own weights": (
         [("norm", 0, 0, 12), ("same_mask_other_place", 0, 0, 0)],

@@ -34,8 +34,8 @@ def depthwise(x, name, **kwargs):
 
 
 def end(x):
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return layers.Dense(3, name="classifier")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Dense(3)(x)
 
 
 def masked(inputs, x, **kwargs):
@@ -100,6 +100,13 @@ def test_grouped_spelling_of_a_depthwise_layer():
     assert found == {"a_mask": ["d"]}
 
 
+def test_before_a_depthwise_layer_that_is_skipped():
+    inputs = image()
+    x = depthwise(conv(inputs, 4, "a"), "d")
+    _, found = masked(inputs, end(x), skip=["d"])
+    assert found == {"a_mask": ["a_bn"]}
+
+
 @pytest.mark.parametrize("join", [layers.Add, layers.Concatenate])
 def test_depthwise_layer_behind_a_joint_gets_no_mask_of_one_branch(join):
     inputs = image()
@@ -139,15 +146,19 @@ def test_layers_that_reach_the_output_are_left_alone():
     assert found == {"a_mask": ["a_bn"]}
 
 
+def sigmoid_by_hand(x):
+    return layers.ReLU(6.0)(x + 3.0) * (1.0 / 6.0)
+
+
 def test_gates_are_left_alone():
     inputs = image()
     x = conv(inputs, 4, "a")
     gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
     gate = layers.Conv2D(2, 1, activation="relu", name="squeeze")(gate)
     gate = layers.Conv2D(4, 1, name="excite")(gate)
-    gate = layers.Activation("sigmoid")(gate)
-    _, found = masked(inputs, end(layers.Multiply()([x, gate])))
-    assert found == {"a_mask": ["a_bn"], "squeeze_mask": ["squeeze"]}
+    for sigmoid in (layers.Activation("sigmoid"), sigmoid_by_hand):
+        _, found = masked(inputs, end(layers.Multiply()([x, sigmoid(gate)])))
+        assert found == {"a_mask": ["a_bn"], "squeeze_mask": ["squeeze"]}
 
 
 def test_layers_without_a_rule_are_left_alone():

@@ -137,6 +137,18 @@ class MultiplyRule(ElementwiseMergeRule):
         return np.prod(constants, axis=0), 0.0
 
 
+@register_rule("TrueDivide", "Divide")
+class DivideRule(ElementwiseMergeRule):
+    """Division by a number; by anything else, which may be 0, a barrier."""
+
+    reason = "divides by something else than a number"
+    is_absorbing = True
+
+    def operands(self, node, flow):
+        is_number = isinstance(node.args[-1], (int, float))
+        return super().operands(node, flow) if is_number else None
+
+
 @register_rule(
     layers.Subtract,
     layers.Average,

@@ -174,13 +174,24 @@ class ReluOperationRule(IdentityAtInferenceRule):
 
 
 @register_rule(
-    "Relu6", "Silu", "HardSilu", "Elu", "Selu", "Gelu", "Tanh", "HardTanh"
+    "Absolute",
+    "Elu",
+    "Gelu",
+    "HardSilu",
+    "HardTanh",
+    "Negative",
+    "Relu6",
+    "Selu",
+    "Silu",
+    "Sqrt",
+    "Square",
+    "Tanh",
 )
 class ZeroKeepingOperationRule(PassThrough):
     def keeps_zero(self, operation):
         return True
 
 
-@register_rule("Sigmoid", "HardSigmoid", "Softplus")
+@register_rule("Exp", "HardSigmoid", "Sigmoid", "Softplus")
 class ElementwiseOperationRule(PassThrough):
     pass
