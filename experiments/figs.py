@@ -154,12 +154,12 @@ def networks_to_train(context, architecture):
 
     Both are cut out of the same full network, with its trained weights if
     `inherit_weights`, else with fresh ones, and will be trained the same way.
-    The narrowed one has the multiply-adds of the other, or a little more.
+    The narrowed one is the widest within the same target.
     """
     full = insert(context)
     found = keras_nas.slice_model(full, architecture)
-    budget = keras_nas.ExpectedFLOPs(target=keras_nas.count_cost(found).macs)
-    narrow = keras_nas.search.WidthMultiplier(full, budget, at_least=True)
+    budget = keras_nas.ExpectedFLOPs(target=context.preset.target)
+    narrow = keras_nas.search.WidthMultiplier(full, budget)
     networks = found, narrow.export_model()
     if context.preset.inherit_weights:
         return networks

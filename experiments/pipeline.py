@@ -2,7 +2,7 @@
 
 Stages, each done once: `full` trains the full network; `search` is the
 method's own; `retrain` trains the network that it found; `width_multiplier`
-trains a uniformly narrowed network of the same cost the same way; `export`
+trains a uniformly narrowed network of the same budget the same way; `export`
 writes and times files; `verify` proves that they compute the same. Search,
 training and test use disjoint splits.
 """

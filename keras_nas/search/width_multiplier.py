@@ -12,8 +12,7 @@ class WidthMultiplier:
     """Narrows a model uniformly to a budget, as a network to compare with.
 
     Each mask keeps its first `max(1, round(multiplier * channels))` channels,
-    with the largest multiplier whose network is within the budget, or with
-    the smallest whose network is not below it (`at_least`). Nothing is
+    with the largest multiplier whose network is within the budget. Nothing is
     learned. It works for any model with masks, so no builder with a width
     argument is needed.
 
@@ -22,8 +21,6 @@ class WidthMultiplier:
             lists of channels as decisions.
         regularizer: `ExpectedFLOPs(target=...)` or
             `ExpectedParams(target=...)`; only its target is read.
-        at_least: Boolean, whether to take the smallest network at or above
-            the budget: a comparison that never favours the other network.
 
     Raises:
         ValueError: If the model has no masks, or the budget is out of reach.
@@ -47,7 +44,7 @@ class WidthMultiplier:
     (0.5, 16)
     """
 
-    def __init__(self, model, regularizer, at_least=False):
+    def __init__(self, model, regularizer):
         flow = flow_of(model)
         check_has_masks(flow)
         self.model, self.regularizer = model, regularizer
@@ -68,8 +65,6 @@ class WidthMultiplier:
                 low = middle
             else:
                 high = middle - 1
-        if at_least and self._cost(low / steps) < target:
-            low += 1
         self.multiplier = low / steps
 
     def _kept(self, multiplier):

@@ -216,11 +216,6 @@ def test_width_multiplier_is_the_largest_within_the_budget():
         assert 8 * a + a * b + 2 * b <= target * full
         wider = (a + 1) * 8 + (a + 1) * (b + 1) + 2 * (b + 1)
         assert wider > target * full
-        above = keras_nas.search.WidthMultiplier(
-            model, keras_nas.ExpectedFLOPs(target=target), at_least=True
-        )
-        macs = keras_nas.count_cost(above.export_model()).macs
-        assert target * full <= macs <= wider
     with pytest.raises(ValueError, match="out of reach"):
         keras_nas.search.WidthMultiplier(
             model, keras_nas.ExpectedFLOPs(target=0.001)
