@@ -82,7 +82,7 @@ def search_stage(context):
         callbacks=context.callbacks("search"),
         validation_data=context.data.validation,
         shuffle=False,  # The pipeline does it.
-        verbose=2,
+        verbose=pipeline.progress(),
     )
     run.save_model(masked, "masked.keras")
     search.architecture().save(run.path("architecture.json"))

@@ -10,6 +10,7 @@ training and test use disjoint splits.
 import dataclasses
 import itertools
 import os
+import sys
 
 import keras
 import numpy as np
@@ -73,6 +74,11 @@ def open_context(run, preset, flags):
     return Context(run, preset, flags.seed, datasets, strategy)
 
 
+def progress():
+    """Returns Keras's `verbose`: bars on a terminal, lines in a file."""
+    return 1 if sys.stdout.isatty() else 2
+
+
 def train(context, model, name):
     """Trains a model on the training split and saves it.
 
@@ -98,7 +104,7 @@ def train(context, model, name):
         callbacks=context.callbacks(name),
         validation_data=context.data.validation,
         shuffle=False,  # The pipeline does it.
-        verbose=2,
+        verbose=progress(),
     )
     cost = count_cost(model)
     accuracy = context.test_accuracy(model)

@@ -149,6 +149,16 @@ def test_what_is_implied_is_dropped():
     assert logic.either(A, Channels.on(LENGTH)).always_on
 
 
+def test_what_is_implied_only_behind_a_gate_stays():
+    logic = Logic()
+    gate = Channels.gated(LENGTH, logic.some_channel(C))
+    channels = logic.either(logic.both(A, gate), logic.both(A, B))
+    for corner in CORNERS:
+        a, b, c = corner > 0
+        truth = a & (c.any() | b)
+        np.testing.assert_array_equal(value(channels, corner), truth)
+
+
 def test_order_does_not_matter():
     logic = Logic()
     assert logic.either(A, B) == logic.either(B, A)
