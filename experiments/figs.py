@@ -1,4 +1,4 @@
-"""FiGS: search the widths of a network, retrain, export, verify, report.
+r"""FiGS: search the widths of a network, retrain, export, verify, report.
 
     python -m experiments.figs --output_dir=runs/figs
 
@@ -253,4 +253,5 @@ def main(argv):
 
 if __name__ == "__main__":
     common_flags.define(presets.FIGS)
+    flags.adopt_module_key_flags(common_flags)  # So that --help lists them.
     app.run(main)
