@@ -4,6 +4,7 @@ import dataclasses
 
 from keras_nas.costs.counting import node_costs
 from keras_nas.graph import COST_PARTS
+from keras_nas.graph import Rule
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.graph.decisions import read_full
@@ -52,9 +53,13 @@ class Cost:
     Attributes:
         layers: Tuple of `LayerCost`, one for each call of a layer that costs
             anything.
+        uncounted: Tuple of the names of layers with weights for which no rule
+            is registered: their parameters are in `kernels`, but how often
+            they multiply is not known and not in `macs`.
     """
 
     layers: tuple
+    uncounted: tuple = ()
 
     @property
     def macs(self):
@@ -106,6 +111,9 @@ class Cost:
             )
         total = (f"{self.macs:,}", f"{self.params:,}")
         rows.append(line.format("total", "", "", *total))
+        if self.uncounted:
+            names = ", ".join(self.uncounted)
+            rows.append(f"multiply-adds not counted (no rule): {names}")
         return "\n".join(rows)
 
 
@@ -171,4 +179,9 @@ def _cost(flow, reading):
                     **parts,
                 )
             )
-    return Cost(tuple(rows))
+    uncounted = {
+        node.operation.name: None
+        for node, rule in zip(flow.graph.nodes, flow.rules, strict=True)
+        if type(rule) is Rule and getattr(node.operation, "weights", None)
+    }
+    return Cost(tuple(rows), tuple(uncounted))

@@ -163,3 +163,15 @@ def test_size_that_nothing_depends_on_may_be_unknown():
 def test_not_a_model_is_refused():
     with pytest.raises(ValueError, match="Keras 3"):
         count_cost(np.zeros(3))
+
+
+def test_layers_whose_multiply_adds_are_unknown_are_named():
+    model = keras.Sequential(
+        [keras.Input((6, 3)), layers.LSTM(4, name="lstm"), layers.Dense(2)]
+    )
+    cost = count_cost(model)
+    assert cost.uncounted == ("lstm",)
+    assert cost.macs == 4 * 2
+    assert "not counted (no rule): lstm" in str(cost)
+    known = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    assert count_cost(known).uncounted == ()
