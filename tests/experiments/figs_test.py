@@ -84,10 +84,12 @@ def test_stopped_run_goes_on_from_its_last_stage(output_dir):
 
 
 def test_other_settings_do_not_overwrite(output_dir):
-    result = run("--preset=smoke", f"--output_dir={output_dir}", "--target=0.3")
+    result = run(
+        "--preset=smoke", f"--output_dir={output_dir}", "--target=0.45"
+    )
     assert result.returncode != 0
     assert "nothing was overwritten" in result.stderr
-    assert "--target=0.3" in result.stderr
+    assert "--target=0.45" in result.stderr
 
 
 @pytest.mark.parametrize(
