@@ -12,6 +12,7 @@ from keras_nas.costs.regularized_model import RegularizedSequential
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
+from keras_nas.graph.decisions import mask_sizes
 from keras_nas.graph.decisions import read_probabilities
 from keras_nas.graph.decisions import read_scales
 
@@ -271,8 +272,7 @@ def _is_whole(value):
 
 
 def _constant_scales(model, value):
-    masks = flow_of(model).masks
-    sizes = [mask.probabilities().shape[0] for mask in masks]
+    sizes = mask_sizes(flow_of(model))
     return [np.full(size, value, "float32") for size in sizes]
 
 

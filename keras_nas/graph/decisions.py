@@ -96,7 +96,7 @@ def read_probabilities(flow):
 
 def read_full(flow):
     """Returns the reading in which every mask keeps everything."""
-    return Reading(flow, [np.ones(_channels(m), "float32") for m in flow.masks])
+    return Reading(flow, [np.ones(n, "float32") for n in mask_sizes(flow)])
 
 
 def read_scales(flow, scales):
@@ -104,5 +104,6 @@ def read_scales(flow, scales):
     return Reading(flow, [(s != 0).astype("float32") for s in scales])
 
 
-def _channels(mask):
-    return mask.probabilities().shape[0]
+def mask_sizes(flow):
+    """Returns the number of channels of every mask of a flow."""
+    return [mask.probabilities().shape[0] for mask in flow.masks]

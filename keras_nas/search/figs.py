@@ -92,8 +92,8 @@ class FiGS(keras.Model):
             or ExpectedFLOPs(target=0.5)
         )
         self.ramp = ramp
-        self.full_cost = self.regularizer.full(model)
         self.controller = BudgetController(self.regularizer, model)
+        self.full_cost = self.controller.full
         self._penalty = None
 
     def compile(self, optimizer="adam", *args, mask_optimizer=None, **kwargs):

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
+from keras_nas.graph.decisions import mask_sizes
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
 
@@ -48,7 +49,7 @@ class WidthMultiplier:
         flow = flow_of(model)
         check_has_masks(flow)
         self.model, self.regularizer = model, regularizer
-        self._sizes = [mask.probabilities().shape[0] for mask in flow.masks]
+        self._sizes = mask_sizes(flow)
         target = regularizer.budget(model)
         if target < self._cost(0):
             raise ValueError(
