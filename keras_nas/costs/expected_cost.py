@@ -94,20 +94,23 @@ class ExpectedCost:
             )
         return self._budgets[flow]
 
-    def __call__(self, model):
+    def __call__(self, model, dtype="float32"):
         """Returns the expected cost of a model, without strength.
 
         Args:
-            model: A built Functional or Sequential model with masks.
+            model: A built Keras model with masks.
+            dtype: String, the dtype to compute in. float32 holds every
+                integer up to 2**24 only; with `"float64"` a decided model's
+                expected cost is its count to the last multiply-add.
 
         Returns:
-            A float32 scalar tensor, differentiable in the masks' logits.
+            A scalar tensor, differentiable in the masks' logits.
         """
         flow = flow_of(model)
         check_has_masks(flow)
-        rows = node_costs(flow, read_probabilities(flow))
+        rows = node_costs(flow, read_probabilities(flow, dtype))
         total = sum(self.measure(parts) for _, parts in rows)
-        return ops.cast(total, "float32")
+        return ops.cast(total, dtype)
 
     def penalty(self, model):
         """Returns the term that `attach` adds to the loss."""

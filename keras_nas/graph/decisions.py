@@ -86,12 +86,12 @@ def check_has_masks(flow):
         )
 
 
-def read_probabilities(flow):
+def read_probabilities(flow, dtype="float32"):
     """Returns the differentiable reading: every mask's probabilities."""
     probabilities = [
-        ops.cast(mask.probabilities(), "float32") for mask in flow.masks
+        ops.cast(mask.probabilities(), dtype) for mask in flow.masks
     ]
-    return Reading(flow, probabilities, ops)
+    return Reading(flow, probabilities, ops, dtype)
 
 
 def read_full(flow):

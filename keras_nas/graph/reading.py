@@ -21,11 +21,14 @@ class Reading:
         probabilities: One vector per mask of `flow.masks`: the probability
             that each channel is kept.
         ops: The namespace to compute with: `numpy` or `keras.ops`.
+        dtype: String, the dtype of the probabilities. Sums of decisions are
+            exact up to 2**24 in float32 and up to 2**53 in float64.
     """
 
-    def __init__(self, flow, probabilities, ops=np):
+    def __init__(self, flow, probabilities, ops=np, dtype="float32"):
         self.flow = flow
         self.ops = ops
+        self.dtype = dtype
         self._probabilities = probabilities
         self._values = {}
         self._gates = {}
@@ -139,7 +142,7 @@ class Reading:
         if is_constant(vector) or vector.ndim == 0:
             return vector
         none = self.product(live, self.ops.prod(1.0 - vector))
-        first = np.zeros(vector.shape[0], "float32")
+        first = np.zeros(vector.shape[0], self.dtype)
         first[0] = 1.0
         vector = vector + self.ops.array(first) * none
         self._some[id(vector)] = vector, live
@@ -171,7 +174,7 @@ class Reading:
         return value * self._ones(segment.length)
 
     def _ones(self, length):
-        return self.ops.ones((length,), "float32")
+        return self.ops.ones((length,), self.dtype)
 
     def _gate(self, gate):
         if gate.kind == "true":
@@ -218,7 +221,7 @@ class Reading:
             if is_constant(demand):
                 if demand == 1.0:
                     self._known[group[state.ids]] = True
-                demand = np.full(state.length, demand, "float32")
+                demand = np.full(state.length, demand, self.dtype)
             vectors.append(demand)
             ids.append(group[state.ids])
         chosen = [
@@ -236,9 +239,9 @@ class Reading:
         kept = self._segment_max(
             self.ops.concatenate(vectors), compact, len(labels)
         )
-        known = self._known[labels].astype("float32")
+        known = self._known[labels].astype(self.dtype)
         kept = self.ops.maximum(kept, known)
-        self._kept = self.ops.concatenate([kept, np.ones(1, "float32")])
+        self._kept = self.ops.concatenate([kept, np.ones(1, self.dtype)])
 
     def _segment_max(self, data, segments, number):
         if self.ops is np:

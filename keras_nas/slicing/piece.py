@@ -1,28 +1,62 @@
 """What a rule sees when it builds a layer for fewer channels."""
 
+import keras
 import numpy as np
 
 
 class Piece:
     """One call of a layer that is being rebuilt.
 
-    A rule's `build` reads the kept channels and fills `config` and `weights`.
+    A rule's `build` reads the kept channels and fills `config` and `weights`;
+    its `rebuild` makes the new call.
 
     Attributes:
         node: The call.
         operation: The original layer; only read.
         flow: The `ChannelFlow`.
+        reading: The `Reading` of the decisions.
+        arguments: `(args, kwargs)` of the new call.
         config: A copy of the layer's config, to be changed in place.
         weights: The new layer's weights, in the order of `get_weights`.
     """
 
-    def __init__(self, node, cutter):
+    def __init__(self, node, cutter, arguments=None):
         self.node = node
         self.operation = node.operation
         self.flow = cutter.flow
+        self.reading = cutter.reading
+        self.arguments = arguments
         self.config = node.operation.get_config()
         self.weights = []
         self._cutter = cutter
+
+    @property
+    def inputs(self):
+        """The new input tensors; `None` for those that are gone."""
+        tensors = self._cutter.tensors
+        return [tensors.get(id(t)) for t in self.node.input_tensors]
+
+    def call(self):
+        """Calls the new layer, built by the rule at its first call."""
+        cutter, operation = self._cutter, self.operation
+        if not getattr(operation, "weights", ()):
+            # A copy for each call, which may have other channels.
+            cutter.layers.pop(id(operation), None)
+        if id(operation) not in cutter.layers:
+            cutter.flow.rules[self.node.index].build(self)
+            cutter.report_width(self)
+        return cutter.call(
+            operation, self.arguments, self.config, self.weights
+        )
+
+    def join(self, operands):
+        """Calls the layer, which takes a list, on some of its operands."""
+        if len(operands) == 1:
+            return operands[0]
+        args = self.arguments[0]
+        args = (operands,) if isinstance(args[0], list) else tuple(operands)
+        self._cutter.layers.pop(id(self.operation), None)
+        return self._cutter.call(self.operation, (args, {}))
 
     def copy(self):
         """Takes over the weights as they are."""
@@ -85,3 +119,60 @@ class Piece:
         """Returns the factors that a later mask puts on the kept outputs."""
         scale = self._cutter.scales.get(self.node.index)
         return 1.0 if scale is None else scale[self.kept_out()]
+
+    def remaining_scale(self):
+        """Returns a mask's factors that no layer before it took, if any."""
+        return self._cutter.remaining_scale(self.node)
+
+    def constants_of(self, tensor, own=False):
+        """Returns the constants of an input for the kept output channels.
+
+        Args:
+            tensor: An input tensor of the original call.
+            own: Boolean, whether for the input's own kept channels instead.
+        """
+        values = self._cutter.constants(tensor)
+        if own:
+            return values[self._cutter.kept(self.flow.state(tensor))]
+        length = self.flow.state(self.node.output_tensors[0]).length
+        return (values * np.ones(length))[self.kept_out()]
+
+    def fold(self, what):
+        """Adds a line to the report."""
+        self._cutter.report.fold(self.node.name, what)
+
+    def pad(self, tensor, before, after):
+        """Puts channels of zeros around those of a new tensor."""
+        if not before + after:
+            return tensor
+        width = [(0, 0)] * len(tensor.shape)
+        width[self._axis_out()] = (before, after)
+        return keras.ops.pad(tensor, width)
+
+    def rescale(self, tensor, scale, offset):
+        """Applies factors and offsets to channels by a stock layer."""
+        axis, rank = self._axis_out(), len(tensor.shape)
+        if keras.config.image_data_format() == "channels_first" and rank < 4:
+            raise NotImplementedError(
+                f"Layer '{self.node.name}' leaves factors on its channels that "
+                "no stock layer can hold under the image data format "
+                "'channels_first'. Put the mask right behind a linear layer "
+                "or a BatchNormalization."
+            )
+        shape = (-1,) + (1,) * (rank - 1 - axis)
+
+        def nested(value):
+            if np.ndim(value) == 0:
+                return float(value)
+            return np.reshape(value, shape).tolist()
+
+        layer = keras.layers.Rescaling(
+            nested(scale),
+            nested(offset),
+            dtype=getattr(self.operation, "dtype_policy", None),
+            name=self._cutter.unique_name(f"{self.node.name}_rescaling"),
+        )
+        return layer(tensor)
+
+    def _axis_out(self):
+        return self.flow.state(self.node.output_tensors[0]).axis

@@ -8,8 +8,6 @@ from keras_nas.graph import ChannelFlow
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.graph.decisions import read_scales
-from keras_nas.graph.rules.merging import ConcatenateRule
-from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.layers.mask import Mask
 from keras_nas.slicing.piece import Piece
 from keras_nas.slicing.rebuild import Rebuilder
@@ -112,23 +110,8 @@ class Cutter(Rebuilder):
         """Builds one node; called by the `Rebuilder` in order."""
         if not self.reading.live(node):
             return None
-        operation, rule = node.operation, self.flow.rules[node.index]
-        if not getattr(operation, "weights", ()):
-            # A copy for each call, which may have other channels.
-            self.layers.pop(id(operation), None)
-        if isinstance(operation, Mask):
-            return self._build_mask(node)
-        if isinstance(rule, ElementwiseMergeRule):
-            merged = self._build_merge(node, rule)
-            if merged is not None:
-                return merged
-        if isinstance(rule, ConcatenateRule):
-            return self._build_concatenate(node)
-        piece = Piece(node, self)
-        if id(operation) not in self.layers:
-            rule.build(piece)
-            self._report_width(node, piece)
-        return self.call(operation, arguments, piece.config, piece.weights)
+        rule = self.flow.rules[node.index]
+        return rule.rebuild(Piece(node, self, arguments))
 
     def _find_constants(self, node):
         """Computes the constants of a node's outputs, where there are any."""
@@ -187,102 +170,15 @@ class Cutter(Rebuilder):
                 return
             tensor = node.input_tensors[0]
 
-    def _build_mask(self, node):
-        inputs = self.tensors[id(node.input_tensors[0])]
+    def remaining_scale(self, node):
+        """Returns a mask's factors that no layer before it took, if any."""
         if node.index in self._folded_masks or not self._needs_scaling(node):
-            return inputs
-        scale = self.mask_scales[id(node.operation)]
-        scale = scale[self.kept_out(node)]
-        return self._rescale(node, inputs, scale, 0.0)
-
-    def _build_merge(self, node, rule):
-        """Builds a merge some of whose operands are constants."""
-        if rule.operands(node, self.flow) is None:
             return None
-        used = rule.used(node, self.flow, self.reading)
-        if all(used):
-            return None
-        constants, operands = [], []
-        for tensor, use in zip(node.input_tensors, used, strict=True):
-            if use:
-                operands.append(self.tensors[id(tensor)])
-                continue
-            values = self.constants(tensor)
-            length = self.flow.state(node.output_tensors[0]).length
-            values = values * np.ones(length)
-            constants.append(values[self.kept_out(node)])
-        result = operands[0]
-        if len(operands) > 1:
-            is_layer = isinstance(node.operation, keras.layers.Layer)
-            args = (operands,) if is_layer else operands
-            result = self.call(node.operation, (args, {}))
-        scale, offset = rule.affine(constants)
-        if np.all(scale == 1.0) and not np.any(offset):
-            return result
-        self.report.fold(node.name, "constant operand into Rescaling")
-        return self._rescale(node, result, scale, offset)
+        return self.mask_scales[id(node.operation)][self.kept_out(node)]
 
-    def _build_concatenate(self, node):
-        """Builds a concatenation some of whose operands are gone.
-
-        An operand that nobody needs is left out. Where others keep channels
-        that are tied to it, zeros take its place, and what its constants are.
-        """
-        axis = self.flow.state(node.output_tensors[0]).axis
-        operands, constants, missing = [], [], 0
-        for tensor in node.input_tensors:
-            kept = self.kept(self.flow.state(tensor))
-            if id(tensor) in self.tensors:
-                operand = self._pad(self.tensors[id(tensor)], axis, missing, 0)
-                operands.append(operand)
-                constants.append(np.zeros(len(kept)))
-                missing = 0
-            else:
-                constants.append(self.constants(tensor)[kept])
-                missing += len(kept)
-        operands[-1] = self._pad(operands[-1], axis, 0, missing)
-        result = operands[0]
-        if len(operands) > 1:
-            result = self.call(node.operation, ((operands,), {}))
-        offset = np.concatenate(constants)
-        if not np.any(offset):
-            return result
-        return self._rescale(node, result, 1.0, offset)
-
-    def _pad(self, tensor, axis, before, after):
-        if not before + after:
-            return tensor
-        width = [(0, 0)] * len(tensor.shape)
-        width[axis] = (before, after)
-        return keras.ops.pad(tensor, width)
-
-    def _rescale(self, node, tensor, scale, offset):
-        """Applies factors and offsets to channels by a stock layer."""
-        axis = self.flow.state(node.output_tensors[0]).axis
-        rank = len(tensor.shape)
-        if keras.config.image_data_format() == "channels_first" and rank < 4:
-            raise NotImplementedError(
-                f"Layer '{node.name}' leaves factors on its channels that no "
-                "stock layer can hold under the image data format "
-                "'channels_first'. Put the mask right behind a linear layer "
-                "or a BatchNormalization."
-            )
-        shape = (-1,) + (1,) * (rank - 1 - axis)
-
-        def nested(value):
-            if np.ndim(value) == 0:
-                return float(value)
-            return np.reshape(value, shape).tolist()
-
-        layer = keras.layers.Rescaling(
-            nested(scale),
-            nested(offset),
-            dtype=getattr(node.operation, "dtype_policy", None),
-            name=self.unique_name(f"{node.name}_rescaling"),
-        )
-        return layer(tensor)
-
-    def _report_width(self, node, piece):
+    def report_width(self, piece):
+        """Adds a line for a layer with a kernel to the report."""
+        node = piece.node
         if getattr(node.operation, "kernel", None) is None and not hasattr(
             node.operation, "pointwise_kernel"
         ):

@@ -37,3 +37,9 @@ class MaskRule(Rule):
 
     def constant(self, node, flow, values):
         return [values[0]]
+
+    def rebuild(self, piece):
+        scale = piece.remaining_scale()
+        if scale is None:
+            return piece.inputs[0]
+        return piece.rescale(piece.inputs[0], scale, 0.0)

@@ -121,6 +121,27 @@ class ElementwiseMergeRule(Rule):
             return super().constant(node, flow, values)
         return call_on_constants(node, flow, values)
 
+    def rebuild(self, piece):
+        node, flow = piece.node, piece.flow
+        if self.operands(node, flow) is None:
+            return piece.call()
+        used = self.used(node, flow, piece.reading)
+        if all(used):
+            return piece.call()
+        operands = [x for x, u in zip(piece.inputs, used, strict=True) if u]
+        result = piece.join(operands)
+        scale, offset = self.affine(
+            [
+                piece.constants_of(tensor)
+                for tensor, u in zip(node.input_tensors, used, strict=True)
+                if not u
+            ]
+        )
+        if np.all(scale == 1.0) and not np.any(offset):
+            return result
+        piece.fold("constant operand into Rescaling")
+        return piece.rescale(result, scale, offset)
+
 
 @register_rule(layers.Add, "Add")
 class AddRule(ElementwiseMergeRule):
@@ -206,3 +227,27 @@ class ConcatenateRule(Rule):
             return super().constant(node, flow, values)
         vectors = zip(values, self.states(node, flow), strict=True)
         return [np.concatenate([v * np.ones(s.length) for v, s in vectors])]
+
+    def rebuild(self, piece):
+        """Leaves out operands that nobody needs.
+
+        Where others keep channels that are tied to those of an operand left
+        out, zeros take its place, and then what its constants are.
+        """
+        node, flow = piece.node, piece.flow
+        if self.states(node, flow) is None:
+            return piece.call()
+        operands, constants, missing = [], [], 0
+        for tensor, new in zip(node.input_tensors, piece.inputs, strict=True):
+            values = piece.constants_of(tensor, own=True)
+            if new is None:
+                constants.append(values)
+                missing += len(values)
+                continue
+            operands.append(piece.pad(new, missing, 0))
+            constants.append(np.zeros(len(values)))
+            missing = 0
+        operands[-1] = piece.pad(operands[-1], 0, missing)
+        result = piece.join(operands)
+        offset = np.concatenate(constants)
+        return piece.rescale(result, 1.0, offset) if offset.any() else result

@@ -10,8 +10,9 @@ class Rule:
     A barrier is always right: it demands every channel of its inputs, keeps
     every channel of its outputs, and is copied as it is.
 
-    The five methods answer the five questions that the graph asks. `node` is
-    the call (`keras_nas.graph.Node`), `flow` the `ChannelFlow`.
+    `forward`, `demand`, `cost`, `constant` and `build` answer the five
+    questions that the graph asks. `node` is the call
+    (`keras_nas.graph.Node`), `flow` the `ChannelFlow`.
     """
 
     reason = "no rule is registered for this type"
@@ -69,6 +70,10 @@ class Rule:
     def build(self, piece):
         """Fills `piece.config` and `piece.weights` for the channels kept."""
         piece.copy()
+
+    def rebuild(self, piece):
+        """Returns the new outputs of the call; by default of a new layer."""
+        return piece.call()
 
 
 COST_PARTS = ("macs", "pool", "kernels", "biases", "norm")
