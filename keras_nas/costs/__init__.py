@@ -1,5 +1,7 @@
 """What a model costs, and what it is expected to cost."""
 
+from keras_nas.costs.conventions import CONVENTIONS
+from keras_nas.costs.conventions import Convention
 from keras_nas.costs.cost import Cost
 from keras_nas.costs.cost import LayerCost
 from keras_nas.costs.cost import count_cost
@@ -9,6 +11,8 @@ from keras_nas.costs.expected_cost import ExpectedFLOPs
 from keras_nas.costs.expected_cost import ExpectedParams
 
 __all__ = [
+    "CONVENTIONS",
+    "Convention",
     "Cost",
     "ExpectedCost",
     "ExpectedFLOPs",

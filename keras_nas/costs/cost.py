@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_nas.costs.activations import count_activations
+from keras_nas.costs.conventions import find_convention
 from keras_nas.costs.counting import node_costs
 from keras_nas.graph import COST_PARTS
 from keras_nas.graph import Rule
@@ -25,6 +27,8 @@ class LayerCost:
         kernels: Weights of convolution and dense kernels.
         biases: Biases.
         norm: Scales and offsets of normalizations.
+        activations: Elements of the call's output for one sample, or `None`
+            where they are not known.
     """
 
     name: str
@@ -35,20 +39,24 @@ class LayerCost:
     kernels: int
     biases: int
     norm: int
+    activations: int | None = None
 
     @property
     def params(self):
+        """Trained parameters."""
         return self.kernels + self.biases + self.norm
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a model costs; `print` it for a table.
+    """What a model costs; `print` it, or its `table`, for a table.
 
     One multiply-add counts as 1, and only those of convolution and dense
     kernels count, as in all five papers. Parameters are the trained ones:
     kernels, biases, and the scales and offsets of normalizations; moving
-    statistics and mask layers do not count.
+    statistics and mask layers do not count. Papers differ in what they count:
+    `flops_by("fbnet")`, `params_by("fbnet")` and `table("fbnet")` count as
+    the papers of `keras_nas.costs.CONVENTIONS` do.
 
     Attributes:
         layers: Tuple of `LayerCost`, one for each call of a layer that costs
@@ -56,10 +64,28 @@ class Cost:
         uncounted: Tuple of the names of layers with weights for which no rule
             is registered: their parameters are in `kernels`, but how often
             they multiply is not known and not in `macs`.
+        activations: Elements of the outputs of all calls for one sample, also
+            of those that cost nothing else. Multiply by the bytes of an
+            element, 4 in float32, for the memory.
+        peak_activations: Elements of the inputs and outputs that are alive at
+            the same time, at most, when the calls run one after the other and
+            a tensor is freed after its last reader. Both are `None` where
+            they depend on an unknown size, and of `decided_cost`.
+
+    Example:
+
+    >>> import keras, keras_nas
+    >>> model = keras.Sequential(
+    ...     [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)]
+    ... )
+    >>> print(keras_nas.count_cost(model).params_by("fbnet"))
+    108
     """
 
     layers: tuple
     uncounted: tuple = ()
+    activations: int | None = None
+    peak_activations: int | None = None
 
     @property
     def macs(self):
@@ -94,27 +120,77 @@ class Cost:
     def _sum(self, part):
         return sum(getattr(layer, part) for layer in self.layers)
 
-    def __str__(self):
+    def flops_by(self, convention):
+        """Returns what the authors of a convention would call FLOPs.
+
+        Args:
+            convention: `"fbnet"`, `"atomnas"`, `"attentivenas"`, `"bignas"`,
+                or a `Convention`.
+
+        Returns:
+            Integer, for one sample.
+
+        Raises:
+            ValueError: If there is no such convention, naming those known.
+        """
+        return _add(self, find_convention(convention).flops)
+
+    def params_by(self, convention):
+        """Returns the parameters as the authors of a convention count them.
+
+        Args:
+            convention: As in `flops_by`.
+
+        Returns:
+            Integer.
+
+        Raises:
+            ValueError: As `flops_by`.
+        """
+        return _add(self, find_convention(convention).params)
+
+    def table(self, convention=None):
+        """Returns a table with a line for each call that costs anything.
+
+        Args:
+            convention: As in `flops_by`, and then the last line says what
+                counts; by default, multiply-adds and trained parameters.
+
+        Returns:
+            String.
+
+        Raises:
+            ValueError: As `flops_by`.
+        """
+        title, flops, params = "MACs", ("macs",), ("params",)
+        if convention is not None:
+            convention = find_convention(convention)
+            title = "FLOPs"
+            flops, params = convention.flops, convention.params
         width = max([len(layer.name) for layer in self.layers] + [5])
         line = f"{{:<{width}}}  {{:<18}} {{:<20}} {{:>15}} {{:>12}}"
-        rows = [line.format("layer", "type", "output", "MACs", "params")]
+        rows = [line.format("layer", "type", "output", title, "params")]
         for layer in self.layers:
-            shape = ", ".join(str(s) for s in layer.output_shape[1:])
-            rows.append(
-                line.format(
-                    layer.name,
-                    layer.type[:18],
-                    f"({shape})",
-                    f"{layer.macs:,}",
-                    f"{layer.params:,}",
+            counts = _add(layer, flops), _add(layer, params)
+            if any(counts):
+                shape = ", ".join(str(s) for s in layer.output_shape[1:])
+                counts = [f"{count:,}" for count in counts]
+                rows.append(
+                    line.format(
+                        layer.name, layer.type[:18], f"({shape})", *counts
+                    )
                 )
-            )
-        total = (f"{self.macs:,}", f"{self.params:,}")
+        total = f"{_add(self, flops):,}", f"{_add(self, params):,}"
         rows.append(line.format("total", "", "", *total))
         if self.uncounted:
             names = ", ".join(self.uncounted)
             rows.append(f"multiply-adds not counted (no rule): {names}")
+        if convention is not None:
+            rows.append(str(convention))
         return "\n".join(rows)
+
+    def __str__(self):
+        return self.table()
 
 
 def count_cost(model):
@@ -143,13 +219,17 @@ def count_cost(model):
     3888
     """
     flow = flow_of(model)
-    return _cost(flow, read_full(flow))
+    elements, total, peak = count_activations(flow)
+    cost = _cost(flow, read_full(flow), elements)
+    return dataclasses.replace(cost, activations=total, peak_activations=peak)
 
 
 def decided_cost(model, architecture=None):
     """Counts what `slice_model(model, architecture)` would cost.
 
-    It equals `count_cost` of the sliced model, without slicing.
+    It equals `count_cost` of the sliced model, without slicing, in all but
+    the activations, which it does not have: which of the calls that cost
+    nothing are there is only known once the model is sliced.
 
     Args:
         model: A model with masks.
@@ -166,7 +246,7 @@ def decided_cost(model, architecture=None):
     return _cost(flow, read_scales(flow, mask_scales(flow, architecture)))
 
 
-def _cost(flow, reading):
+def _cost(flow, reading, elements=None):
     rows = []
     for node, parts in node_costs(flow, reading):
         if any(parts[part] for part in COST_PARTS):
@@ -177,6 +257,7 @@ def _cost(flow, reading):
                     type(operation).__name__,
                     tuple(output.shape),
                     **parts,
+                    activations=elements and elements[node.index],
                 )
             )
     uncounted = {
@@ -185,3 +266,7 @@ def _cost(flow, reading):
         if type(rule) is Rule and getattr(node.operation, "weights", None)
     }
     return Cost(tuple(rows), tuple(uncounted))
+
+
+def _add(cost, parts):
+    return sum(getattr(cost, part) for part in parts)

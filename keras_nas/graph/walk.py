@@ -1,12 +1,16 @@
 """The walk: any traceable Keras model as a list of nodes."""
 
 import dataclasses
-import inspect
 
 import keras
 from keras import tree
 
 from keras_nas.graph.checks import check_keras_model
+from keras_nas.graph.rules import has_rule
+from keras_nas.graph.tracing import Untraceable
+from keras_nas.graph.tracing import is_stock_layer
+from keras_nas.graph.tracing import takes_training
+from keras_nas.graph.tracing import trace
 
 
 @dataclasses.dataclass(eq=False)
@@ -19,6 +23,8 @@ class Node:
         kwargs: Keyword call arguments.
         outputs: What the call returned, a structure of `KerasTensor`s.
         index: Position in topological order.
+        opaque: Why the inside of a layer of layers could not be read, or
+            `None`.
     """
 
     operation: keras.Operation
@@ -26,6 +32,7 @@ class Node:
     kwargs: dict
     outputs: object
     index: int
+    opaque: str | None = None
 
     @property
     def name(self):
@@ -42,7 +49,9 @@ class Node:
 
 @dataclasses.dataclass(eq=False)
 class ChannelGraph:
-    """The calls of a model in topological order, nested models inlined.
+    """The calls of a model in topological order.
+
+    Nested models are inlined, and so are layers made of layers.
 
     Attributes:
         name: The model's name.
@@ -55,10 +64,6 @@ class ChannelGraph:
     inputs: object
     outputs: object
     nodes: list
-
-    def calls_of(self, operation):
-        """Returns the nodes that call `operation`."""
-        return [node for node in self.nodes if node.operation is operation]
 
     def consumers(self):
         """Returns a map from tensor id to the nodes that read the tensor."""
@@ -82,31 +87,48 @@ def walk(model):
 
     The model is run on symbolic tensors with stand-ins for its layers, so its
     layers get no new nodes and no weight is read. A layer or nested model that
-    is called several times appears once for each call.
+    is called several times appears once for each call. The `call` of a
+    subclassed model, and of a layer that consists of layers and has no rule,
+    is traced; where it cannot be, it is one node, with the reason.
 
     Args:
-        model: A Functional or Sequential Keras 3 model; nested models may be
-            of either kind.
+        model: A built Keras 3 model.
 
     Returns:
         A `ChannelGraph`.
 
     Raises:
-        ValueError: If `model` is not such a model, or is not built.
+        ValueError: If `model` is not a Keras 3 model, or is not built.
     """
     check_keras_model(model)
-    if isinstance(model, keras.Sequential):
-        if not model.built:
-            raise ValueError(
-                f"Sequential model '{model.name}' has no input shape yet, so "
-                "its graph is unknown. Add a `keras.Input(shape)` as its "
-                "first entry or call `model.build(input_shape)`."
-            )
-        reference = model.inputs[0]
-    else:
-        _check_functional(model)
-        reference = model.input
-    return _Walker().walk(model, reference)
+    return _Walker().walk(model, _input_tensors(model))
+
+
+def _input_tensors(model):
+    """Returns new inputs for a model, in the structure that it takes."""
+    if isinstance(model, keras.Sequential) and model.built:
+        return _new_input(model.inputs[0])
+    if isinstance(model, keras.Function):
+        return tree.map_structure(_new_input, model.input)
+    shapes = model.get_build_config() if model.built else None
+    if isinstance(model, keras.Sequential) or not shapes:
+        raise ValueError(
+            f"Model '{model.name}' has no input shape yet, so its graph is "
+            "unknown. Call it on a batch of data, or `model.build("
+            "input_shape)`; a Sequential model may start with a "
+            "`keras.Input(shape)`."
+        )
+    if "input_shape" not in shapes:
+        raise ValueError(
+            f"Model '{model.name}' takes several call arguments, so it cannot "
+            "be called on one structure of inputs. Received shapes: "
+            f"{shapes['shapes_dict']}. Pass `keras.Model(inputs, model.call("
+            "...))` with `inputs = keras.Input(...)` instead."
+        )
+    return tree.map_shape_structure(
+        lambda shape: keras.Input(shape[1:], dtype=model.input_dtype),
+        shapes["input_shape"],
+    )
 
 
 class _Walker:
@@ -116,9 +138,11 @@ class _Walker:
         self.alias = {}  # By id; `kept_alive` keeps the ids unique.
         self.kept_alive = []
 
-    def walk(self, model, reference):
-        inputs = tree.map_structure(_new_input, reference)
-        outputs = self.run(model, inputs)
+    def walk(self, model, inputs):
+        if isinstance(model, keras.Sequential | keras.Function):
+            outputs = self.run(model, inputs)
+        else:
+            outputs = self.record(model, inputs)
         outputs = tree.map_structure(self.resolve, outputs)
         return ChannelGraph(model.name, inputs, outputs, self.nodes)
 
@@ -127,44 +151,75 @@ class _Walker:
             for layer in model.layers:
                 inputs = self.record(layer, inputs)
             return inputs
-        _check_functional(model)
         # A plain copy of the head: cloning a compiled model would compile.
-        plain = keras.Model(model.input, model.output)
+        return self.run_plain(keras.Model(model.input, model.output), inputs)
+
+    def run_plain(self, model, inputs):
         return keras.models.clone_model(
-            plain,
+            model,
             input_tensors=inputs,
             clone_function=lambda layer: layer,
             call_function=self.record,
         ).output
 
     def record(self, operation, *args, **kwargs):
-        if self.training is not None and _takes_training(operation):
+        if self.training is not None and takes_training(operation):
             kwargs["training"] = self.training
         outputs = _StandIn(operation)(*args, **kwargs)
         args, kwargs = tree.map_structure(self.resolve, (args, kwargs))
-        if isinstance(operation, keras.Model):
-            actual_inputs = args[0] if args else kwargs["inputs"]
+        if isinstance(operation, keras.layers.InputLayer):
+            return outputs
+        opaque = None
+        try:
+            run = self.inside(operation, args, kwargs)
+        except Untraceable as reason:
+            run, opaque = None, str(reason)
+        if run is None:
+            index = len(self.nodes)
+            self.nodes.append(
+                Node(operation, args, kwargs, outputs, index, opaque)
+            )
+        else:
             before = self.training
             self.training = kwargs.get("training")
-            self.inline(operation, actual_inputs, outputs)
+            self.inline(run, outputs)
             self.training = before
-        elif not isinstance(operation, keras.layers.InputLayer):
-            index = len(self.nodes)
-            self.nodes.append(Node(operation, args, kwargs, outputs, index))
         return outputs
 
-    def inline(self, model, actual_inputs, outputs):
+    def inside(self, operation, args, kwargs):
+        """Returns a function that walks a layer of layers; else `None`."""
+        if isinstance(operation, keras.Sequential | keras.Function):
+            actual = args[0] if args else kwargs["inputs"]
+            inputs = self.stand_ins(actual)
+            return lambda: self.run(operation, inputs)
+        if (
+            not isinstance(operation, keras.layers.Layer)
+            or is_stock_layer(operation)
+            or has_rule(operation)
+            or not list(operation._flatten_layers(include_self=False))
+        ):
+            return None
+        model = trace(operation, args, kwargs)
+        inputs = self.stand_ins(_tensors((args, kwargs)))
+        return lambda: self.run_plain(model, inputs)
+
+    def stand_ins(self, actual_inputs):
+        # Without a name: the same tensor may be passed twice.
         inputs = tree.map_structure(_stand_in, actual_inputs)
         for new, actual in zip(
             tree.flatten(inputs), tree.flatten(actual_inputs), strict=True
         ):
             self.alias[id(new)] = actual
-        results = self.run(model, inputs)
+        self.kept_alive.append(inputs)
+        return inputs
+
+    def inline(self, run, outputs):
+        results = run()
         for seen, result in zip(
             tree.flatten(outputs), tree.flatten(results), strict=True
         ):
             self.alias[id(seen)] = self.resolve(result)
-        self.kept_alive.append((inputs, outputs, results))
+        self.kept_alive.append((outputs, results))
 
     def resolve(self, value):
         return self.alias.get(id(value), value)
@@ -190,7 +245,6 @@ def _new_input(tensor):
 
 
 def _stand_in(tensor):
-    # Without a name: the same tensor may be passed twice.
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
 
 
@@ -198,17 +252,3 @@ def _tensors(structure):
     return [
         t for t in tree.flatten(structure) if isinstance(t, keras.KerasTensor)
     ]
-
-
-def _takes_training(operation):
-    return "training" in inspect.signature(operation.call).parameters
-
-
-def _check_functional(model):
-    if not isinstance(model, keras.Function):
-        raise ValueError(
-            f"Model '{model.name}' of type {type(model).__name__} is "
-            "neither Functional nor Sequential, so its graph cannot be "
-            "read. Pass `keras.Model(inputs, model.call(inputs))` with "
-            "`inputs = keras.Input(...)` instead."
-        )

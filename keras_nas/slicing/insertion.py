@@ -51,13 +51,15 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
     >>> tuple(masked.get_layer("Conv1_mask").logits.shape)
     (32,)
     """
-    inserter = _Inserter(ChannelFlow(model), mask, seed, _names(model, skip))
-    masked = inserter.rebuild(model.name)
+    flow = ChannelFlow(model)
+    inserter = _Inserter(flow, mask, seed, _names(model, skip))
+    masked = inserter.rebuild(model.name) if inserter.places else None
     if not inserter.masks:
+        reasons = "".join(f"\n{n.name}: {why}" for n, why in flow.barriers)
         raise ValueError(
             f"Model '{model.name}' has no place for a mask: every "
             "convolution and Dense layer reaches the output, or is skipped, "
-            "or is of a type without a rule."
+            f"or meets a layer that needs all of its channels.{reasons}"
         )
     return masked if regularizer is None else regularizer.attach(masked)
 

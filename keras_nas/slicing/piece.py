@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_nas.slicing.rebuild import get_config
+
 
 class Piece:
     """One call of a layer that is being rebuilt.
@@ -26,7 +28,7 @@ class Piece:
         self.flow = cutter.flow
         self.reading = cutter.reading
         self.arguments = arguments
-        self.config = node.operation.get_config()
+        self.config = get_config(node.operation)
         self.weights = []
         self._cutter = cutter
 
@@ -53,8 +55,9 @@ class Piece:
         """Calls the layer, which takes a list, on some of its operands."""
         if len(operands) == 1:
             return operands[0]
-        args = self.arguments[0]
-        args = (operands,) if isinstance(args[0], list) else tuple(operands)
+        args, kwargs = self.arguments
+        takes_list = isinstance([*args, *kwargs.values()][0], (list, tuple))
+        args = (operands,) if takes_list else tuple(operands)
         self._cutter.layers.pop(id(self.operation), None)
         return self._cutter.call(self.operation, (args, {}))
 

@@ -66,9 +66,9 @@ class Rebuilder:
             return copy(*args, **kwargs)
         if id(operation) in self.layers:
             return self.layers[id(operation)](*args, **kwargs)
-        config = dict(config or operation.get_config())
+        config = dict(config or get_config(operation))
         config["name"] = self.unique_name(operation.name)
-        layer = type(operation).from_config(config)
+        layer = _from_config(operation, config)
         self.layers[id(operation)] = layer
         outputs = layer(*args, **kwargs)
         if weights is None:
@@ -97,3 +97,31 @@ class Rebuilder:
 
     def _replace(self, value):
         return self.tensors.get(id(value), value)
+
+
+def get_config(operation):
+    """Returns an operation's config.
+
+    Raises:
+        ValueError: If its class has none, with the way to give it one.
+    """
+    try:
+        return operation.get_config()
+    except NotImplementedError as error:
+        raise _not_copied(operation, error) from error
+
+
+def _from_config(layer, config):
+    try:
+        return type(layer).from_config(config)
+    except TypeError as error:
+        raise _not_copied(layer, error) from error
+
+
+def _not_copied(operation, error):
+    return ValueError(
+        f"Layer '{operation.name}' of type {type(operation).__name__} cannot "
+        "be copied from its config. Give the class a `get_config` that "
+        "returns the arguments of its `__init__`, and let `__init__` pass "
+        f"`**kwargs` on to `super().__init__`. Keras says: {error}"
+    )

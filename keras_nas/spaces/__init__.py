@@ -1,13 +1,21 @@
 """Search spaces and networks, and the Architecture that picks from them."""
 
 from keras_nas.spaces.architecture import Architecture
+from keras_nas.spaces.blocks import build_from_blocks
+from keras_nas.spaces.published import published_names
+from keras_nas.spaces.published import published_network
+from keras_nas.spaces.published import published_record
 from keras_nas.spaces.small_networks import find_network
 from keras_nas.spaces.small_networks import mobile_network
 from keras_nas.spaces.small_networks import residual_network
 
 __all__ = [
     "Architecture",
+    "build_from_blocks",
     "find_network",
     "mobile_network",
+    "published_names",
+    "published_network",
+    "published_record",
     "residual_network",
 ]

@@ -52,7 +52,8 @@ def places(model):
     for layer in masks_of(model):
         result[layer.name] = [
             producers[id(node.input_tensors[0])].name
-            for node in graph.calls_of(layer)
+            for node in graph.nodes
+            if node.operation is layer
         ]
     return result
 

@@ -8,9 +8,17 @@ from keras_nas.graph.rules import normalization as _normalization
 from keras_nas.graph.rules import pooling as _pooling
 from keras_nas.graph.rules import shape as _shape
 from keras_nas.graph.rules.pass_through import PassThrough
+from keras_nas.graph.rules.registry import has_rule
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.registry import rule_for
 from keras_nas.graph.rules.rule import COST_PARTS
 from keras_nas.graph.rules.rule import Rule
 
-__all__ = ["COST_PARTS", "PassThrough", "Rule", "register_rule", "rule_for"]
+__all__ = [
+    "COST_PARTS",
+    "PassThrough",
+    "Rule",
+    "has_rule",
+    "register_rule",
+    "rule_for",
+]

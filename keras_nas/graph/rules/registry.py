@@ -62,11 +62,20 @@ def rule_for(operation):
     Returns:
         A `Rule`.
     """
+    rule = _registered(operation)
+    return _BARRIER if rule is None else rule.specialize(operation)
+
+
+def has_rule(operation):
+    """Whether a rule is registered for a layer or operation."""
+    return _registered(operation) is not None
+
+
+def _registered(operation):
     if not isinstance(operation, keras.layers.Layer):
-        return _RULES.get(type(operation).__name__, _BARRIER)
+        return _RULES.get(type(operation).__name__)
     cls = type(operation)
     for base in cls.__mro__:
         if base in _RULES:
-            same = base.call is cls.call
-            return _RULES[base].specialize(operation) if same else _BARRIER
-    return _BARRIER
+            return _RULES[base] if base.call is cls.call else None
+    return None

@@ -23,7 +23,8 @@ class Rule:
 
     def forward(self, node, flow):
         """Sets the state of the node's output tensors."""
-        flow.barrier(node, f"{type(node.operation).__name__}: {self.reason}")
+        reason = node.opaque or self.reason
+        flow.barrier(node, f"{type(node.operation).__name__}: {reason}")
 
     def demand(self, node, flow, reading, out):
         """Returns the demand on each input tensor, given that on the outputs.

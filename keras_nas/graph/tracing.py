@@ -1,0 +1,121 @@
+"""What a layer or subclassed model computes inside, as a Functional model."""
+
+import inspect
+
+import keras
+from keras import tree
+
+
+class Untraceable(Exception):
+    """Says in a few words why the inside of a layer cannot be read."""
+
+
+def trace(layer, args, kwargs):
+    """Returns what a layer's `call` does, as calls of layers and operations.
+
+    `call` is run on symbolic tensors; the layers are left as they were.
+
+    Args:
+        layer: A layer or subclassed model; built.
+        args: Its positional call arguments, tensors as `KerasTensor`s.
+        kwargs: Its keyword call arguments.
+
+    Returns:
+        A Functional model whose inputs are, as a list, the tensors among the
+        arguments.
+
+    Raises:
+        Untraceable: If that is not possible, or would not be the whole truth.
+    """
+    own = _own_weights(layer)
+    if own:
+        raise Untraceable(f"it has weights of its own, such as '{own[0].name}'")
+    if getattr(layer, "activity_regularizer", None) is not None:
+        raise Untraceable("it has an activity regularizer")
+    kwargs = {k: v for k, v in kwargs.items() if k != "training"}
+    model, calls = _run(layer, args, kwargs, training=None)
+    if takes_training(layer):
+        if _run(layer, args, kwargs, training=True)[1] != calls:
+            raise Untraceable("its call depends on the argument `training`")
+    return model
+
+
+def takes_training(operation):
+    """Whether an operation's call has an argument `training`."""
+    return "training" in inspect.signature(operation.call).parameters
+
+
+def is_stock_layer(operation):
+    """Whether an operation is one of `keras.layers`."""
+    name = type(operation).__name__
+    return getattr(keras.layers, name, None) is type(operation)
+
+
+def _own_weights(layer):
+    sublayers = layer._flatten_layers(include_self=False, recursive=False)
+    held = {id(v) for sublayer in sublayers for v in sublayer.weights}
+    return [v for v in layer.weights if id(v) not in held]
+
+
+def _run(layer, args, kwargs, training):
+    """Returns the Functional model of one `call`, and its list of calls."""
+    inputs = []
+
+    def new_input(value):
+        if not isinstance(value, keras.KerasTensor):
+            return value
+        inputs.append(keras.Input(batch_shape=value.shape, dtype=value.dtype))
+        return inputs[-1]
+
+    args, kwargs = tree.map_structure(new_input, (args, kwargs))
+    if takes_training(layer):
+        kwargs["training"] = training
+    sublayers = list(layer._flatten_layers())
+    before = {id(s): len(s._inbound_nodes) for s in sublayers}
+    try:
+        model = keras.Model(inputs, layer.call(*args, **kwargs))
+        return model, _calls(model, before)
+    except Untraceable:
+        raise
+    except Exception as error:  # Whatever the code of a user may raise.
+        message = (str(error).strip() or repr(error)).splitlines()[0]
+        raise Untraceable(
+            f"its call cannot be traced: {type(error).__name__}: {message}"
+        ) from error
+    finally:
+        for sublayer in sublayers:
+            del sublayer._inbound_nodes[before[id(sublayer)] :]
+
+
+def _calls(model, before):
+    """Returns what is called on what, in a form that can be compared."""
+    number = {id(operation): i for i, operation in enumerate(model.operations)}
+
+    def describe(value):
+        if isinstance(value, keras.KerasTensor):
+            operation, call, output = value._keras_history
+            first = before.get(id(operation), 0)
+            return number[id(operation)], call - first, output
+        if hasattr(value, "shape") and hasattr(value, "dtype"):
+            raise Untraceable("its call holds a constant array")
+        return str(value)
+
+    calls = []
+    for operation in model.operations:
+        is_layer = isinstance(operation, keras.layers.Layer)
+        name = id(operation) if is_layer else type(operation).__name__
+        if isinstance(operation, keras.layers.InputLayer):
+            name = "input"
+        config = None if is_layer else repr(_without_name(operation))
+        for node in operation._inbound_nodes[before.get(id(operation), 0) :]:
+            kwargs = dict(node.arguments.kwargs)
+            kwargs.pop("training", None)
+            values = tree.flatten((node.arguments.args, kwargs))
+            calls.append((name, config, [describe(v) for v in values]))
+    return calls
+
+
+def _without_name(operation):
+    config = operation.get_config()
+    config.pop("name", None)
+    return config
