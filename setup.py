@@ -1,5 +1,5 @@
-"""Installs keras_nas; all metadata is in pyproject.toml."""
+"""Installs keras_nas; the metadata is in pyproject.toml."""
 
 from setuptools import setup
 
-setup()
+setup(package_data={"keras_nas.spaces": ["*.json"]})

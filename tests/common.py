@@ -151,6 +151,9 @@ def macs_of(model):
     """Counts multiply-adds by kernels and the shapes that layers return."""
     total = 0
     for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, layers.MultiHeadAttention):
+            total += sum(_attention_macs(layer, n) for n in _calls(layer))
+            continue
         if isinstance(layer, layers.SeparableConv2D | layers.SeparableConv1D):
             kernels = [layer.depthwise_kernel, layer.pointwise_kernel]
         elif getattr(layer, "kernel", None) is not None:
@@ -158,15 +161,32 @@ def macs_of(model):
         else:
             continue
         weights = sum(int(np.prod(kernel.shape)) for kernel in kernels)
-        for node in layer._inbound_nodes:
+        for node in _calls(layer):
             tensors = node.output_tensors
             if "Transpose" in type(layer).__name__:
                 tensors = node.input_tensors
             shape = tensors[0].shape
             first = getattr(layer, "data_format", None) == "channels_first"
             spatial = shape[2:] if first else shape[1:-1]
+            if layer.name.endswith("channels_first"):
+                spatial = shape[2:]
             total += weights * int(np.prod(spatial))
     return total
+
+
+def _calls(layer):
+    return layer._inbound_nodes
+
+
+def _attention_macs(layer, node):
+    """Counts q, k, v and output projections, and two products of matrices."""
+    query, value = (t.shape for t in node.input_tensors[:2])
+    heads, width = layer.num_heads, layer.key_dim
+    each = heads * width
+    projections = query[1] * 2 * query[2] * each + value[1] * 2 * (
+        value[2] * each
+    )
+    return projections + 2 * query[1] * value[1] * each
 
 
 def conv_block(x, filters, name, kernel=3, stride=1, **kwargs):

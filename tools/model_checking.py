@@ -35,14 +35,14 @@ def build_model(name, **kwargs):
     return model
 
 
-def draw_images(model, rng):
+def draw_images(model, rng, number=_BATCH_SIZE):
     """Draws images of colored patches and noise, in the model's range."""
     height, width, channels = model.input_shape[1:]
-    patches = rng.uniform(size=(_BATCH_SIZE, 8, 8, channels))
+    patches = rng.uniform(size=(number, 8, 8, channels))
     rows, columns = (np.arange(size) * 8 // size for size in (height, width))
     images = patches[:, rows][:, :, columns]
     images = 0.7 * images + 0.3 * rng.uniform(size=images.shape)
-    images *= rng.uniform(0.1, 1.0, (_BATCH_SIZE, 1, 1, channels))
+    images *= rng.uniform(0.1, 1.0, (number, 1, 1, channels))
     scales = (keras.layers.Rescaling, keras.layers.Normalization)
     if any(isinstance(layer, scales) for layer in _layers(model)):
         return (255.0 * images).astype("float32")
@@ -89,13 +89,15 @@ def set_statistics(model, rng):
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.momentum = 0.0
-    model(draw_images(model, rng), training=True)
+    # Small images end as single pixels, so that many are needed.
+    number = max(_BATCH_SIZE, 1024 // model.input_shape[1])
+    model(draw_images(model, rng, number), training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
         mean = keras.ops.convert_to_numpy(layer.moving_mean)
         variance = keras.ops.convert_to_numpy(layer.moving_variance)
-        # Two images vary little in some channels, and a masked one not at
-        # all: rounding errors would be blown up.
+        # Some channels vary little, and masked ones not at all: rounding
+        # errors would be blown up.
         variance = np.maximum(variance, 0.25 * variance.mean())
         shift = rng.uniform(-0.3, 0.3, mean.shape) * np.sqrt(variance)
         layer.moving_mean.assign(mean + shift)
@@ -136,7 +138,7 @@ def check_model(model, name, seed=0, litert=False, slicer=None):
     masks = flow_of(masked).masks
     for mask in masks:
         mask.logits.assign(np.full(mask.logits.shape, 100.0))
-    problems = _compare(model, [masked], images)[1]
+    problems = _compare(model, {"the masked model": masked}, images)[1]
     close_masks(masked, rng)
     set_statistics(masked, rng)
     start = time.perf_counter()
@@ -165,11 +167,12 @@ def check_model(model, name, seed=0, litert=False, slicer=None):
 def _compare_chain(masked, sliced, images, litert):
     """Compares the masked and the sliced model and the files of the latter."""
     with tempfile.TemporaryDirectory() as folder:
-        chain = [sliced, pathlib.Path(folder) / "sliced.keras"]
-        sliced.save(chain[1])
+        path = pathlib.Path(folder) / "sliced.keras"
+        sliced.save(path)
+        chain = {"the sliced model": sliced, "its .keras file": path}
         if litert:
-            path = pathlib.Path(folder) / "sliced.tflite"
-            chain.append(keras_nas.export_litert(sliced, path))
+            path = path.with_suffix(".tflite")
+            chain["its LiteRT file"] = keras_nas.export_litert(sliced, path)
         return _compare(masked, chain, images)
 
 
@@ -179,18 +182,22 @@ def _compare(model, chain, images):
         warnings.filterwarnings("ignore", message="`verify_export` compared")
         verification = keras_nas.verify_export(
             model,
-            chain,
+            list(chain.values()),
             images,
             rtol=RTOL,
             litert_rtol=LITERT_RTOL,
             atol=0.0,
             raise_on_mismatch=False,
         )
-    links = verification.links
-    problems = [link.describe() for link in links if not link.passed]
+    problems = [
+        f"{name} computes {link.problem or 'something else'}, relative "
+        f"difference {link.max_rel_diff:.1e}, allowed {link.rtol:.0e}"
+        for name, link in zip(chain, verification.links, strict=True)
+        if not link.passed
+    ]
     if not verification.is_conclusive:
         problems.append("the outputs hardly depend on the images")
-    return [link.max_rel_diff for link in links], problems
+    return [link.max_rel_diff for link in verification.links], problems
 
 
 def find_wrong_costs(masked, sliced):

@@ -5,7 +5,6 @@ import math
 import keras
 
 from keras_nas.graph.rules.pass_through import IdentityAtInferenceRule
-from keras_nas.layers.mask import Mask
 
 
 def count_activations(flow):
@@ -25,9 +24,12 @@ def count_activations(flow):
         model stay. What depends on an unknown size is `None`.
     """
     nodes, made, source = flow.graph.nodes, [], {}
-    for node, rule in zip(flow.graph.nodes, flow.rules, strict=True):
+    for node, rule in zip(nodes, flow.rules, strict=True):
         outputs = node.output_tensors
-        if isinstance(node.operation, Mask) or _does_nothing(rule):
+        # Subclasses of the rule are of layers that do something.
+        if node.operation in flow.masks or (
+            type(rule) is IdentityAtInferenceRule
+        ):
             before = id(node.input_tensors[0])
             source[id(outputs[0])] = source.get(before, before)
             outputs = []
@@ -57,11 +59,6 @@ def count_activations(flow):
             if last_use.get(key, -1) > node.index
         }
     return elements, sum(elements), peak
-
-
-def _does_nothing(rule):
-    # Subclasses are of layers that do something, and keep zeros.
-    return type(rule) is IdentityAtInferenceRule
 
 
 def _elements(tensors):

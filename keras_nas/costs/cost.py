@@ -9,8 +9,8 @@ from keras_nas.graph import COST_PARTS
 from keras_nas.graph import Rule
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import mask_scales
-from keras_nas.graph.decisions import read_full
 from keras_nas.graph.decisions import read_scales
+from keras_nas.graph.reading import Whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,15 +171,11 @@ class Cost:
         line = f"{{:<{width}}}  {{:<18}} {{:<20}} {{:>15}} {{:>12}}"
         rows = [line.format("layer", "type", "output", title, "params")]
         for layer in self.layers:
-            counts = _add(layer, flops), _add(layer, params)
-            if any(counts):
-                shape = ", ".join(str(s) for s in layer.output_shape[1:])
-                counts = [f"{count:,}" for count in counts]
-                rows.append(
-                    line.format(
-                        layer.name, layer.type[:18], f"({shape})", *counts
-                    )
-                )
+            counts = f"{_add(layer, flops):,}", f"{_add(layer, params):,}"
+            shape = ", ".join(str(s) for s in layer.output_shape[1:])
+            rows.append(
+                line.format(layer.name, layer.type[:18], f"({shape})", *counts)
+            )
         total = f"{_add(self, flops):,}", f"{_add(self, params):,}"
         rows.append(line.format("total", "", "", *total))
         if self.uncounted:
@@ -220,7 +216,7 @@ def count_cost(model):
     """
     flow = flow_of(model)
     elements, total, peak = count_activations(flow)
-    cost = _cost(flow, read_full(flow), elements)
+    cost = _cost(flow, Whole(), elements)
     return dataclasses.replace(cost, activations=total, peak_activations=peak)
 
 

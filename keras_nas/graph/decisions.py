@@ -94,11 +94,6 @@ def read_probabilities(flow, dtype="float32"):
     return Reading(flow, probabilities, ops, dtype)
 
 
-def read_full(flow):
-    """Returns the reading in which every mask keeps everything."""
-    return Reading(flow, [np.ones(n, "float32") for n in mask_sizes(flow)])
-
-
 def read_scales(flow, scales):
     """Returns the reading in which a mask keeps the channels of its scale."""
     return Reading(flow, [(s != 0).astype("float32") for s in scales])

@@ -11,7 +11,7 @@ import numpy as np
 from keras_nas.graph.checks import check_keras_model
 from keras_nas.graph.formula import Channels
 from keras_nas.graph.formula import Logic
-from keras_nas.graph.rules import Rule
+from keras_nas.graph.rules import Obstructed
 from keras_nas.graph.rules import rule_for
 from keras_nas.graph.walk import ChannelGraph
 from keras_nas.graph.walk import walk
@@ -98,10 +98,12 @@ class ChannelFlow:
         self._resolve()
 
     def _rule(self, node):
+        rule = rule_for(node.operation)
         always_training = node.kwargs.get("training") is True
-        if always_training and not isinstance(node.operation, Mask):
-            return Rule()  # What is known of inference does not hold.
-        return rule_for(node.operation)
+        if always_training and not rule.ignores_training:
+            return Obstructed(rule, "always runs as in training")
+        reason = rule.obstacle(node, self)
+        return rule if reason is None else Obstructed(rule, reason)
 
     def _shared_operations(self):
         calls = collections.Counter(id(n.operation) for n in self.graph.nodes)

@@ -137,6 +137,20 @@ class Reading:
             return vector
         return self._segment_max(vector, np.asarray(index), length)
 
+    def collect(self, vectors, indices, length):
+        """Returns, for each of `length` channels, the largest of the entries
+        that stand for it: `vectors[i][j]` stands for `indices[i][j]`."""
+        if all(is_constant(vector) for vector in vectors):
+            if len(set(vectors)) == 1:
+                return vectors[0]
+        full = [
+            vector * self._ones(len(index))
+            for vector, index in zip(vectors, indices, strict=True)
+        ]
+        return self._segment_max(
+            self.ops.concatenate(full), np.concatenate(indices), length
+        )
+
     def at_least_one(self, vector, live):
         """Demands channel 0 where a live layer would get no input at all."""
         if is_constant(vector) or vector.ndim == 0:
@@ -252,6 +266,28 @@ class Reading:
             data, segments.astype("int32"), num_segments=number
         )
         return self.ops.maximum(result, 0.0)  # Empty segments are -inf.
+
+
+class Whole(Reading):
+    """The reading of a model as it stands, in which everything stays."""
+
+    def __init__(self):
+        self.ops = np
+
+    def demand(self, tensor):
+        return 1.0
+
+    def live(self, node):
+        return 1.0
+
+    def kept(self, state):
+        return 1.0
+
+    def count(self, state):
+        return state.length
+
+    def value(self, channels):
+        return 1.0
 
 
 def is_constant(value):

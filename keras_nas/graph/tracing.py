@@ -79,6 +79,7 @@ def _run(layer, args, kwargs, training):
         raise
     except Exception as error:  # Whatever the code of a user may raise.
         message = (str(error).strip() or repr(error)).splitlines()[0]
+        message = message.split(". ")[0][:160]
         raise Untraceable(
             f"its call cannot be traced: {type(error).__name__}: {message}"
         ) from error

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from keras_nas.graph import ChannelFlow
-from keras_nas.graph.rules.convolution import DepthwiseRule
-from keras_nas.graph.rules.convolution import LinearRule
+from keras_nas.graph.rules.depthwise import DepthwiseRule
+from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.layers import FiGSMask

@@ -47,9 +47,7 @@ class Piece:
         if id(operation) not in cutter.layers:
             cutter.flow.rules[self.node.index].build(self)
             cutter.report_width(self)
-        return cutter.call(
-            operation, self.arguments, self.config, self.weights
-        )
+        return cutter.call(operation, self.arguments, self.config, self.weights)
 
     def join(self, operands):
         """Calls the layer, which takes a list, on some of its operands."""

@@ -61,7 +61,8 @@ class Rebuilder:
         """
         args, kwargs = arguments
         if not isinstance(operation, keras.layers.Layer):
-            copy = type(operation).from_config(operation.get_config())
+            config = config or get_config(operation)
+            copy = type(operation).from_config(config)
             copy.name = self.unique_name(operation.name)
             return copy(*args, **kwargs)
         if id(operation) in self.layers:
@@ -75,6 +76,8 @@ class Rebuilder:
             weights = operation.get_weights()
         if weights:
             layer.set_weights(weights)
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # Normalization computes with copies.
         layer.trainable = operation.trainable
         return outputs
 

@@ -4,6 +4,7 @@ import copy
 import functools
 import importlib.resources
 import json
+import re
 
 from keras_nas.spaces.blocks import build_from_blocks
 
@@ -95,5 +96,5 @@ def _records():
 
 def _model_name(name):
     """Returns a name that TensorFlow accepts as a scope, too."""
-    kept = [c if c.isalnum() or c in "._-" else "_" for c in name]
-    return "".join(kept).strip("_")
+    name = name.replace("+", "_plus")
+    return re.sub(r"[^\w.-]+", "_", name).strip("_")

@@ -175,3 +175,85 @@ def test_layers_whose_multiply_adds_are_unknown_are_named():
     assert "not counted (no rule): lstm" in str(cost)
     known = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
     assert count_cost(known).uncounted == ()
+
+
+def test_activations_by_hand():
+    model = small()
+    cost = count_cost(model)
+    # Input 8 x 6 x 3; a: 4 x 3 x 4, with BatchNorm and ReLU, its mask is
+    # nothing; d: 2 x 1 x 4; pool: 4; classifier: 3.
+    assert cost.activations == 3 * 48 + 8 + 4 + 3
+    assert cost.peak_activations == 8 * 6 * 3 + 48
+    by_name = {row.name: row.activations for row in cost.layers}
+    assert (by_name["a"], by_name["d"], by_name["classifier"]) == (48, 8, 3)
+
+
+def test_a_shortcut_stays_alive_until_it_is_read():
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(5, 1)(inputs)
+    x = layers.Conv2D(7, 1)(x)
+    x = layers.Conv2D(2, 1)(x)
+    plain = count_cost(keras.Model(inputs, x))
+    residual = count_cost(keras.Model(inputs, layers.Add()([inputs, x])))
+    assert plain.activations == 16 * (5 + 7 + 2)
+    assert plain.peak_activations == 16 * (5 + 7)
+    assert residual.activations == 16 * (5 + 7 + 2 + 2)
+    assert residual.peak_activations == 16 * (2 + 5 + 7)
+
+
+def test_outputs_of_the_model_stay_alive():
+    inputs = keras.Input((2,))
+    first = layers.Dense(10)(inputs)
+    x = layers.Dense(20)(layers.Dense(30)(first))
+    assert count_cost(keras.Model(inputs, x)).peak_activations == 50
+    both = keras.Model(inputs, [first, x])
+    assert count_cost(both).peak_activations == 10 + 30 + 20
+
+
+def test_what_does_nothing_at_inference_makes_no_tensor():
+    inputs = keras.Input((4,))
+    x = mask("m")(layers.Dropout(0.5)(layers.Dense(8)(inputs)))
+    x = layers.Identity()(x)
+    cost = count_cost(keras.Model(inputs, [layers.Dense(2)(x), x]))
+    assert cost.activations == 8 + 2
+    assert cost.peak_activations == 4 + 8
+    # Dropout that is always on is a layer as any other.
+    x = layers.Dropout(0.5)(layers.Dense(8)(inputs), training=True)
+    assert count_cost(keras.Model(inputs, x)).activations == 8 + 8
+
+
+def test_both_calls_of_a_shared_layer_make_a_tensor():
+    dense = layers.Dense(4)
+    inputs = keras.Input((4,))
+    cost = count_cost(keras.Model(inputs, dense(dense(inputs))))
+    assert (cost.activations, cost.peak_activations) == (8, 8)
+
+
+def test_activations_of_mobilenet_v2():
+    """Over the layers that Keras lists, at their output shapes."""
+    model = keras.applications.MobileNetV2(weights=None)
+    outputs = [layer.output.shape[1:] for layer in model.layers[1:]]
+    expected = sum(int(np.prod(shape)) for shape in outputs)
+    cost = count_cost(model)
+    assert cost.activations == expected
+    # The first expansion, 96 channels, and its padded copy.
+    assert cost.peak_activations == (112 * 112 + 113 * 113) * 96
+
+
+def test_activations_of_unknown_size_are_none():
+    inputs = keras.Input((None, 3))
+    x = layers.Dense(2)(layers.GlobalMaxPooling1D()(inputs))
+    cost = count_cost(keras.Model(inputs, x))
+    assert (cost.activations, cost.peak_activations) == (3 + 2, None)
+    x = layers.BatchNormalization(name="bn")(inputs)
+    x = layers.Dense(2)(layers.GlobalMaxPooling1D()(x))
+    cost = count_cost(keras.Model(inputs, x))
+    assert (cost.activations, cost.peak_activations) == (None, None)
+    assert [row.activations for row in cost.layers] == [None, 2]
+    assert "(None, 3)" in str(cost)
+
+
+def test_decided_cost_knows_no_activations():
+    cost = decided_cost(small())
+    assert (cost.activations, cost.peak_activations) == (None, None)
+    assert {row.activations for row in cost.layers} == {None}

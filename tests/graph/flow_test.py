@@ -139,7 +139,7 @@ def test_barriers_claim_nothing():
     model = keras.Model(inputs, x)
     assert_states_are_what_is_seen(model, exact=False)
     ((node, reason),) = ChannelFlow(model).barriers
-    assert "LayerNormalization" in reason and "no rule" in reason
+    assert "over all channels" in reason
     assert isinstance(node.operation, layers.LayerNormalization)
 
 
@@ -194,12 +194,12 @@ def test_inputs_and_outputs_are_fixed():
 def test_reading_along_another_axis_fixes_both():
     inputs = keras.Input((5, 4))
     x = layers.Dense(3, name="a")(inputs)
-    x = layers.BatchNormalization(axis=1, name="bn")(x)
+    x = layers.Permute((2, 1))(x)
+    x = layers.Dense(2, name="b")(x)
     flow, groups = groups_of(keras.Model(inputs, layers.Flatten()(x)))
     assert flow.fixed[groups["a"]].all()
-    (bn,) = [n for n in flow.graph.nodes if n.name == "bn"]
-    assert flow.is_barrier(bn)
-    view = flow.view(bn, 1)
+    (b,) = [n for n in flow.graph.nodes if n.name == "b"]
+    view = flow.view(b, 2)
     assert view.length == 5 and flow.fixed[view.ids].all()
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from keras import layers
 from keras import ops
+from keras.src.applications.convnext import LayerScale
+from keras.src.applications.convnext import StochasticDepth
 
 from keras_nas import count_cost
 from keras_nas import slice_model
@@ -107,10 +109,36 @@ CUT = {
         "groups = channels, twice as many out": lambda: layers.Conv2D(
             2 * CHANNELS, 3, groups=CHANNELS, use_bias=False
         ),
+        "transposed": lambda: layers.Conv2DTranspose(3, 2, strides=2),
+        "transposed same": lambda: layers.Conv2DTranspose(
+            3, 3, strides=2, padding="same", use_bias=False
+        ),
+        "transposed pointwise": lambda: layers.Conv2DTranspose(3, 1),
         "dense": lambda: layers.Dense(3),
+        "einsum dense": lambda: layers.EinsumDense(
+            "abcd,de->abce", output_shape=(5, 4, 3), bias_axes="e"
+        ),
+        "einsum dense, kernel turned": lambda: layers.EinsumDense(
+            "...d,ed->...e", output_shape=3
+        ),
+        "einsum dense, channels to the front": lambda: layers.EinsumDense(
+            "abcd,de->aebc",
+            output_shape=(3, 5, 4),
+            bias_axes="e",
+            activation="sigmoid",
+            name="channels_first",
+        ),
         "norm": layers.BatchNormalization,
         "norm without scale": lambda: layers.BatchNormalization(scale=False),
         "norm without center": lambda: layers.BatchNormalization(center=False),
+        "instance norm": lambda: layers.GroupNormalization(-1),
+        "instance norm without center": lambda: layers.GroupNormalization(
+            CHANNELS, center=False
+        ),
+        "prelu": lambda: layers.PReLU("random_normal", shared_axes=[1, 2]),
+        "prelu of one slope": lambda: layers.PReLU(
+            "random_normal", shared_axes=[1, 2, 3]
+        ),
         "relu6": lambda: layers.ReLU(6.0),
         "relu threshold": lambda: layers.ReLU(
             negative_slope=0.1, threshold=0.3
@@ -122,8 +150,17 @@ CUT = {
         "softplus": lambda: activation("softplus"),
         "max pool": lambda: layers.MaxPooling2D(2, padding="same"),
         "average pool": lambda: layers.AveragePooling2D(2, padding="same"),
+        "adaptive average pool": lambda: layers.AdaptiveAveragePooling2D(2),
+        "adaptive max pool": lambda: layers.AdaptiveMaxPooling2D(2),
         "zero padding": lambda: layers.ZeroPadding2D(1),
         "up sampling": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
+        "resizing": lambda: layers.Resizing(7, 3),
+        "resizing by area": lambda: layers.Resizing(
+            3, 3, interpolation="bicubic", antialias=True
+        ),
+        "resizing with padding": lambda: layers.Resizing(
+            6, 6, pad_to_aspect_ratio=True
+        ),
         "cropping": lambda: layers.Cropping2D(1),
         "global average": layers.GlobalAveragePooling2D,
         "global max": lambda: layers.GlobalMaxPooling2D(keepdims=True),
@@ -146,9 +183,47 @@ CUT = {
         "more operations": lambda: lambda x: -ops.abs(ops.exp(x / 2.0) - 1.0),
         "leaky relu operation": lambda: lambda x: ops.leaky_relu(x, 0.3),
         "squeeze and excite": lambda: squeeze_excite,
+        "stochastic depth": lambda: StochasticDepth(0.5),
+        "layer scale": lambda: LayerScale(0.5, CHANNELS),
+        "pad": lambda: lambda x: ops.pad(x, [[0, 0], [1, 0], [0, 1], [0, 0]]),
+        "clip": lambda: lambda x: ops.clip(x, -0.5, 0.5),
+        "clip away from 0": lambda: lambda x: ops.clip(x, 0.1, 0.5),
+        "mean": lambda: lambda x: ops.mean(x, axis=(1, 2)),
+        "max": lambda: lambda x: ops.max(x, axis=1, keepdims=True),
+        "reshape operation": lambda: (
+            lambda x: ops.reshape(x, (-1, 20, CHANNELS))
+        ),
+        "transpose": lambda: lambda x: ops.transpose(x, (0, 3, 1, 2)),
+        "moveaxis": lambda: lambda x: ops.moveaxis(x, -1, 1),
+        "swapaxes": lambda: lambda x: ops.swapaxes(x, 1, 2),
+        "expand and squeeze": lambda: (
+            lambda x: ops.squeeze(ops.expand_dims(x, 2), 2)
+        ),
+        "every second row": lambda: lambda x: x[:, ::2],
+        "one row": lambda: lambda x: x[:, -1],
+        "halves of the channels": lambda: (
+            lambda x: ops.concatenate(
+                [ops.relu(x[..., 2:]), x[..., :2]], axis=-1
+            )
+        ),
+        "a new axis and some channels": lambda: lambda x: x[:, None, ..., 0:4],
+        "split and concatenate": lambda: (
+            lambda x: ops.concatenate(ops.split(x, 2, axis=-1)[::-1], axis=-1)
+        ),
+        "split at": lambda: (
+            lambda x: ops.concatenate(
+                [ops.tanh(y) for y in ops.split(x, [1], axis=3)], axis=3
+            )
+        ),
+        "split of rows": lambda: lambda x: sum(ops.split(x, 5, axis=1)),
+        "pooling operations": lambda: (
+            lambda x: ops.average_pool(ops.max_pool(x, 2), 2, padding="same")
+        ),
+        "resize operation": lambda: lambda x: ops.image.resize(x, (3, 3)),
     },
     "sequence": {
         "conv": lambda: layers.Conv1D(3, 3),
+        "transposed": lambda: layers.Conv1DTranspose(3, 2, strides=2),
         "conv causal": lambda: layers.Conv1D(3, 3, padding="causal"),
         "separable": lambda: layers.SeparableConv1D(3, 3, padding="same"),
         "depthwise": lambda: layers.DepthwiseConv1D(3, depth_multiplier=2),
@@ -162,6 +237,7 @@ CUT = {
     "volume": {
         "conv": lambda: layers.Conv3D(3, 2),
         "conv same": lambda: layers.Conv3D(3, 3, padding="same"),
+        "transposed": lambda: layers.Conv3DTranspose(3, 2),
         "pool": lambda: layers.AveragePooling3D(2, padding="same"),
         "global max": layers.GlobalMaxPooling3D,
     },
@@ -169,7 +245,48 @@ CUT = {
         "dense": lambda: layers.Dense(3, use_bias=False, activation="tanh"),
         "reshape": lambda: layers.Reshape((1, 1, CHANNELS)),
         "reshape to the front": lambda: layers.Reshape((CHANNELS, 1)),
+        "repeat": lambda: layers.RepeatVector(3),
+        "prelu": lambda: layers.PReLU("random_normal"),
         "identity": layers.Identity,
+    },
+}
+# What cannot be cut where a channel is another constant than 0.
+CUT_ZEROS = {
+    "image": {
+        "unit norm": layers.UnitNormalization,
+        "rms norm": layers.RMSNormalization,
+        "prelu by position": lambda: layers.PReLU("random_normal"),
+    },
+    "vector": {
+        "unit norm": layers.UnitNormalization,
+        "rms norm": layers.RMSNormalization,
+    },
+}
+# Whole groups stay or go; these have one of channels 0 and 1, one of 2 and 3.
+IN_GROUPS = {
+    "image": {
+        "grouped": lambda: layers.Conv2D(6, 1, groups=2),
+        "grouped same": lambda: layers.Conv2D(
+            2, 3, groups=2, padding="same", use_bias=False, activation="relu"
+        ),
+        "group norm": lambda: layers.GroupNormalization(2),
+        "group norm without center": lambda: layers.GroupNormalization(
+            2, center=False
+        ),
+        "group norm without scale": lambda: layers.GroupNormalization(
+            2, scale=False
+        ),
+    },
+    "sequence": {"grouped": lambda: layers.Conv1D(4, 2, groups=2)},
+}
+# Channels 0 and 2 are tied, and 1 and 3.
+HALVES = {
+    "image": {
+        "glu": lambda: lambda x: ops.glu(x),
+        "gate by hand": lambda: lambda x: x[..., :2] * ops.silu(x[..., 2:]),
+        "split and multiply": lambda: (
+            lambda x: layers.Multiply()(ops.split(x, 2, axis=-1))
+        ),
     },
 }
 JOINED = {
@@ -185,12 +302,31 @@ JOINED = {
 }
 KEPT_WHOLE = {
     "image": {
-        "grouped": lambda: layers.Conv2D(6, 1, groups=2),
         "softmax": lambda: activation("softmax"),
         "softmax layer": layers.Softmax,
-        "prelu": layers.PReLU,
         "layer norm": layers.LayerNormalization,
-        "group norm": lambda: layers.GroupNormalization(2),
+        "unit norm of rows": lambda: layers.UnitNormalization(axis=1),
+        "group norm of rows": lambda: layers.GroupNormalization(5, axis=1),
+        "glu of rows": lambda: lambda x: ops.glu(x[:, :4], axis=1),
+        "einsum of two axes": lambda: layers.EinsumDense(
+            "abcd,cde->abe", output_shape=(5, 3), bias_axes="be"
+        ),
+        "resizing with ones": lambda: layers.Resizing(
+            6, 6, pad_to_aspect_ratio=True, fill_value=1.0
+        ),
+        "pad channels": lambda: (
+            lambda x: ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, 1]])
+        ),
+        "pad with ones": lambda: (
+            lambda x: ops.pad(
+                x, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=1.0
+            )
+        ),
+        "mean of channels": lambda: lambda x: ops.mean(x, -1, keepdims=True),
+        "mean of all": lambda: lambda x: x - ops.mean(x),
+        "every second channel": lambda: lambda x: x[..., ::2],
+        "one channel": lambda: lambda x: x[..., 1],
+        "reshape channels away": lambda: lambda x: ops.reshape(x, (-1, 40, 2)),
         "norm of rows": lambda: layers.BatchNormalization(axis=1),
         "custom activation": lambda: layers.Activation(flipped),
         "unknown operation": lambda: flipped,
@@ -201,7 +337,6 @@ KEPT_WHOLE = {
         ),
         "x + array": lambda: lambda x: x + np.ones(CHANNELS, "float32"),
         "concatenate rows": lambda: branch(layers.Concatenate(axis=1)),
-        "transposed": lambda: layers.Conv2DTranspose(3, 2),
     },
     "sequence": {
         "lstm": lambda: layers.LSTM(3),
@@ -239,6 +374,38 @@ def test_cut_through(make, kind):
     width, report = slice_around(make, kind)
     assert width == 2
     assert not report.barriers
+
+
+@pytest.mark.parametrize("make, kind", cases(CUT_ZEROS))
+def test_cut_through_if_zero(make, kind):
+    width, report = slice_around(make, kind)
+    assert width == 2
+    assert not report.barriers
+
+
+@pytest.mark.parametrize("make, kind", cases(IN_GROUPS))
+def test_whole_groups_go(make, kind):
+    for constant in (False, True):
+        for kept in ([0, 1], [1], [2, 3], [3], [0, 3], []):
+            layer = make()
+            model = model_around(layer, kind, constant)
+            sliced, report = assert_slices(decide(model, mask=kept))
+            groups = len({channel // 2 for channel in kept})
+            width = sliced.get_layer("first").units if kept else 0
+            if not (constant and getattr(layer, "padding", "") == "same"):
+                assert width == 2 * groups
+            assert not report.barriers
+
+
+@pytest.mark.parametrize("make, kind", cases(HALVES))
+def test_halves_go_together(make, kind):
+    for kept in ([0, 2], [0], [1, 3], [0, 1, 2], [0, 1, 2, 3], []):
+        for constant in (False, True):
+            model = model_around(make(), kind, constant)
+            sliced, report = assert_slices(decide(model, mask=kept))
+            assert not report.barriers
+        if kept in ([0, 2], [1, 3]):
+            assert sliced.get_layer("first").units == 2
 
 
 @pytest.mark.parametrize("make, kind", cases(JOINED))

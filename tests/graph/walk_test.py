@@ -162,19 +162,6 @@ class Subclassed(keras.Model):
         return self.dense(inputs)
 
 
-def test_subclassed_model_is_refused():
-    model = Subclassed()
-    model(np.ones((1, 4)))
-    with pytest.raises(ValueError, match="Functional"):
-        walk(model)
-
-
-def test_subclassed_model_inside_another_is_refused():
-    inputs = keras.Input((4,))
-    with pytest.raises(ValueError, match="Functional"):
-        walk(keras.Model(inputs, Subclassed()(inputs)))
-
-
 def test_functional_form_of_a_subclassed_model():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, Subclassed().call(inputs))

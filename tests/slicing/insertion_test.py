@@ -162,13 +162,20 @@ def test_gates_are_left_alone():
         assert found == {"a_mask": ["a_bn"], "squeeze_mask": ["squeeze"]}
 
 
-def test_layers_without_a_rule_are_left_alone():
+def test_layers_in_front_of_a_barrier_are_left_alone():
     inputs = image()
-    x = layers.Conv2D(4, 1, groups=1, name="a")(inputs)
+    x = layers.Conv2D(4, 1, name="a")(inputs)
     x = layers.LayerNormalization()(x)
-    x = layers.Conv2D(4, 1, groups=2)(conv(x, 4, "b"))
+    x = layers.Conv2D(4, 1, groups=2, name="b")(x)
     _, found = masked(inputs, end(conv(x, 4, "c")))
     assert found == {"c_mask": ["c_bn"]}
+
+
+def test_grouped_convolution():
+    inputs = image()
+    x = layers.Conv2D(4, 1, groups=2, name="b")(conv(inputs, 4, "a"))
+    _, found = masked(inputs, end(conv(x, 4, "c")))
+    assert found == {"a_mask": ["a_bn"], "b_mask": ["b"], "c_mask": ["c_bn"]}
 
 
 def test_shared_layer_has_one_mask():

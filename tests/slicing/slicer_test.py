@@ -363,7 +363,6 @@ NOT_FOLDABLE = {
     "relu6": layers.ReLU(6.0),
     "norm without scale": layers.BatchNormalization(scale=False),
     "softmax": layers.Softmax(),
-    "grouped": layers.Conv2D(4, 1, groups=2),
     "norm of rows": layers.BatchNormalization(axis=1),
 }
 

@@ -126,3 +126,63 @@ def test_every_layer_is_the_published_one(name):
     for row, expected in zip(received, published, strict=True):
         expected.pop("role")
         assert row == expected
+
+
+def test_blocks_as_the_reference_has_them():
+    """The keys that only inform, and those that are left out, are no matter."""
+    record = spaces.published_record("FBNetV2_F1")
+    for block in record["blocks"]:
+        block.update(h_in=1, expansion=1.5, note="")
+        if block.pop("se_gate", None):
+            block["op"] = "ir_k5_sehsig_hs"
+    model = spaces.build_from_blocks(record["blocks"], (128, 128, 3))
+    cost, rows = built("FBNetV2_F1")
+    assert count_cost(model) == cost
+    gates = [
+        layer.activation.__name__
+        for layer in model.layers
+        if layer.name.endswith("_se_expand")
+    ]
+    assert gates == ["hard_sigmoid"] * 8
+
+
+@pytest.mark.parametrize(
+    "family, gate",
+    [
+        ("fbnetv2", {"hard_sigmoid"}),
+        ("attentivenas", {"hard_sigmoid"}),
+        ("atomnas", {"sigmoid", None}),
+        ("bignas", {"sigmoid"}),
+        ("fbnet_v1", {None}),
+    ],
+)
+def test_gates_of_a_family(family, gate):
+    found = set()
+    for name in NAMES:
+        record = spaces.published_record(name)
+        if record["family"] == family:
+            hidden = [b for b in record["blocks"] if b.get("se_hidden")]
+            gates = {b.get("se_gate", "sigmoid") for b in hidden}
+            found |= gates or {None}
+    assert found == gate
+
+
+def test_other_classes_and_sizes():
+    model = spaces.published_network("AtomNAS-A+", 10, (32, 48, 3), epsilon=0.1)
+    assert model.input_shape == (None, 32, 48, 3)
+    assert model.output_shape == (None, 10)
+    assert model.get_layer("block0_conv_bn").epsilon == 0.1
+    assert model.name == "AtomNAS-A_plus"
+
+
+def test_a_record_can_be_changed():
+    spaces.published_record("fbnet_a")["blocks"].clear()
+    assert spaces.published_record("fbnet_a")["blocks"]
+
+
+@pytest.mark.parametrize("name", ["fbnet_z", None, 3])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(ValueError, match="'fbnet_a'.*Received: name="):
+        spaces.published_record(name)
+    with pytest.raises(ValueError, match="argument `name`"):
+        spaces.published_network(name)

@@ -15,13 +15,24 @@ from tools.model_checking import find_foreign_layers
 from tools.model_checking import find_wrong_costs
 
 
-def test_sliced_model_passes():
+@pytest.fixture
+def float64():
+    """Makes rounding so small that the last stages at 1x1 stay exact."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+
+
+def test_sliced_model_passes(float64):
     keras.utils.set_random_seed(0)
     size = (32, 32, 3)
     tiny = build_model("MobileNetV2", input_shape=size, alpha=0.35, classes=10)
     row = check_model(tiny, "tiny")
     assert row["result"] == "pass"
-    assert row["difference"] <= 1e-5
+    assert row["difference"] <= 1e-10
     assert row["expected_equals_counted"] == "yes"
     assert row["masks"] == 35
     assert 0 < row["macs_after"] < row["macs_before"]
@@ -38,8 +49,8 @@ def test_perturbed_weights_fail():
 
     tiny = spaces.residual_network((16, 16, 3), 10, widths=(8, 16))
     row = check_model(tiny, "tiny", slicer=slicer)
-    assert row["result"].startswith("FAIL: ")
-    assert "allowed 1e-05" in row["result"]
+    start = "FAIL: the sliced model computes something else"
+    assert row["result"].startswith(start)
     assert row["difference"] > 1e-5
     assert row["expected_equals_counted"] == "yes"
     assert check_model(tiny, "tiny")["result"] == "pass"

@@ -10,6 +10,8 @@ from keras_nas.layers.mask import Mask
 class MaskRule(Rule):
     """A masked channel is the constant 0. The slicer removes the layer."""
 
+    ignores_training = True
+
     def axis(self, node):
         return node.operation.channel_axis(len(node.input_tensors[0].shape))
 

@@ -43,11 +43,11 @@ class ElementwiseMergeRule(Rule):
             for a in keras.tree.flatten((node.args, node.kwargs))
         )
 
+    def obstacle(self, node, flow):
+        return self.reason if self.operands(node, flow) is None else None
+
     def forward(self, node, flow):
         states = self.operands(node, flow)
-        if states is None:
-            flow.barrier(node, self.reason)
-            return
         length = max(state.length for state in states)
         first = next(s for s in states if s.length == length)
         result = None
@@ -100,8 +100,6 @@ class ElementwiseMergeRule(Rule):
 
     def demand(self, node, flow, reading, out):
         states = self.operands(node, flow)
-        if states is None:
-            return super().demand(node, flow, reading, out)
         length = max(state.length for state in states)
         demands = []
         for use, state in zip(
@@ -117,14 +115,10 @@ class ElementwiseMergeRule(Rule):
         return {}
 
     def constant(self, node, flow, values):
-        if self.operands(node, flow) is None:
-            return super().constant(node, flow, values)
         return call_on_constants(node, flow, values)
 
     def rebuild(self, piece):
         node, flow = piece.node, piece.flow
-        if self.operands(node, flow) is None:
-            return piece.call()
         used = self.used(node, flow, piece.reading)
         if all(used):
             return piece.call()
@@ -183,7 +177,7 @@ class OtherMergeRule(ElementwiseMergeRule):
     """Every operand is always computed."""
 
 
-@register_rule(layers.Concatenate)
+@register_rule(layers.Concatenate, "Concatenate")
 class ConcatenateRule(Rule):
     """Channels side by side; along another axis a barrier."""
 
@@ -195,11 +189,11 @@ class ConcatenateRule(Rule):
         states = [flow.state(t) for t in tensors]
         return states if all(s.axis == axis for s in states) else None
 
+    def obstacle(self, node, flow):
+        return self.reason if self.states(node, flow) is None else None
+
     def forward(self, node, flow):
         states = self.states(node, flow)
-        if states is None:
-            flow.barrier(node, self.reason)
-            return
         first, *rest = states
         alive, nonzero = first.alive, first.nonzero
         for state in rest:
@@ -211,8 +205,6 @@ class ConcatenateRule(Rule):
 
     def demand(self, node, flow, reading, out):
         states = self.states(node, flow)
-        if states is None:
-            return super().demand(node, flow, reading, out)
         ends = np.cumsum([0] + [state.length for state in states])
         return [
             reading.take(out[0], np.arange(a, b))
@@ -223,8 +215,6 @@ class ConcatenateRule(Rule):
         return {}
 
     def constant(self, node, flow, values):
-        if self.states(node, flow) is None:
-            return super().constant(node, flow, values)
         vectors = zip(values, self.states(node, flow), strict=True)
         return [np.concatenate([v * np.ones(s.length) for v, s in vectors])]
 
@@ -234,9 +224,7 @@ class ConcatenateRule(Rule):
         Where others keep channels that are tied to those of an operand left
         out, zeros take its place, and then what its constants are.
         """
-        node, flow = piece.node, piece.flow
-        if self.states(node, flow) is None:
-            return piece.call()
+        node = piece.node
         operands, constants, missing = [], [], 0
         for tensor, new in zip(node.input_tensors, piece.inputs, strict=True):
             values = piece.constants_of(tensor, own=True)

@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers
+from keras.src.applications.convnext import StochasticDepth
 
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
@@ -114,6 +115,7 @@ class PassThrough(Rule):
     layers.AlphaDropout,
     layers.ActivityRegularization,
     layers.Identity,
+    StochasticDepth,
 )
 class IdentityAtInferenceRule(PassThrough):
     def keeps_zero(self, operation):
@@ -151,47 +153,7 @@ class ActivationRule(PassThrough):
     def is_homogeneous(self, operation):
         return is_homogeneous(operation.activation)
 
-    def forward(self, node, flow):
+    def obstacle(self, node, flow):
         if is_coupled(node.operation.activation):
-            flow.barrier(node, "its activation mixes channels")
-        else:
-            super().forward(node, flow)
-
-    def demand(self, node, flow, reading, out):
-        if is_coupled(node.operation.activation):
-            return [reading.live(node)]
-        return out
-
-    def constant(self, node, flow, values):
-        if is_coupled(node.operation.activation):
-            return Rule.constant(self, node, flow, values)
-        return super().constant(node, flow, values)
-
-
-@register_rule("Relu", "LeakyRelu")
-class ReluOperationRule(IdentityAtInferenceRule):
-    pass
-
-
-@register_rule(
-    "Absolute",
-    "Elu",
-    "Gelu",
-    "HardSilu",
-    "HardTanh",
-    "Negative",
-    "Relu6",
-    "Selu",
-    "Silu",
-    "Sqrt",
-    "Square",
-    "Tanh",
-)
-class ZeroKeepingOperationRule(PassThrough):
-    def keeps_zero(self, operation):
-        return True
-
-
-@register_rule("Exp", "HardSigmoid", "Sigmoid", "Softplus")
-class ElementwiseOperationRule(PassThrough):
-    pass
+            return "its activation mixes channels"
+        return None

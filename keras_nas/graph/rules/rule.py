@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_nas.graph.reading import Whole
+
 
 class Rule:
     """How one type of layer treats channels. The base class is a barrier.
@@ -16,15 +18,22 @@ class Rule:
     """
 
     reason = "no rule is registered for this type"
+    ignores_training = False  # Whether it holds for calls as in training too.
 
     def specialize(self, operation):
         """Returns the rule to use for this instance; itself by default."""
         return self
 
+    def obstacle(self, node, flow):
+        """Returns why the rule does not hold for this call, or `None`.
+
+        If it does not, the call is a barrier that costs what the rule says.
+        """
+        return None
+
     def forward(self, node, flow):
         """Sets the state of the node's output tensors."""
-        reason = node.opaque or self.reason
-        flow.barrier(node, f"{type(node.operation).__name__}: {reason}")
+        flow.barrier(node, node.opaque or self.reason)
 
     def demand(self, node, flow, reading, out):
         """Returns the demand on each input tensor, given that on the outputs.
@@ -75,6 +84,16 @@ class Rule:
     def rebuild(self, piece):
         """Returns the new outputs of the call; by default of a new layer."""
         return piece.call()
+
+
+class Obstructed(Rule):
+    """A barrier in place of a rule that does not hold for a call."""
+
+    def __init__(self, rule, reason):
+        self.rule, self.reason = rule, reason
+
+    def cost(self, node, flow, reading):
+        return self.rule.cost(node, flow, Whole())
 
 
 COST_PARTS = ("macs", "pool", "kernels", "biases", "norm")

@@ -1,4 +1,4 @@
-"""Flatten, Reshape and Permute: channels that move to other positions."""
+"""Layers and operations that move entries and compute nothing."""
 
 import numpy as np
 from keras import layers
@@ -8,7 +8,7 @@ from keras_nas.graph.rules.rule import Rule
 
 
 class MovingRule(Rule):
-    """A layer that moves entries and computes nothing.
+    """Entries move to other positions.
 
     Its effect on channels is read off an array that holds, at every entry,
     the number of the entry's channel: if behind the layer that number depends
@@ -16,35 +16,38 @@ class MovingRule(Rule):
     """
 
     reason = "after it, no single axis separates the channels"
+    needs_sizes = False  # Whether unknown sizes make the effect unknown.
 
-    def move(self, layer, array):
-        """Applies the layer to a NumPy array without batch axis."""
+    def move(self, node, array):
+        """Applies the call to a NumPy array."""
         raise NotImplementedError
 
     def index(self, node, flow):
         """Returns `(axis, index)` or `None`: where each channel comes from."""
         tensor = node.input_tensors[0]
         state = flow.state(tensor)
-        shape = tensor.shape[1:]
-        if None in shape or not len(shape):
+        batch, *shape = tensor.shape
+        if not shape or (self.needs_sizes and None in shape):
             return None
-        numbers = np.arange(shape[state.axis - 1])
+        shape = [batch or 2, *(size or 2 for size in shape)]
         around = [1] * len(shape)
-        around[state.axis - 1] = -1
-        array = np.broadcast_to(numbers.reshape(around), shape)
-        array = self.move(node.operation, array)
-        for axis in reversed(range(array.ndim)):
+        around[state.axis] = -1
+        numbers = np.arange(shape[state.axis]).reshape(around)
+        try:
+            array = self.move(node, np.broadcast_to(numbers, shape))
+        except ValueError:
+            return None
+        for axis in reversed(range(1, array.ndim)):
             lines = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
             if (lines == lines[:, :1]).all():
-                return axis + 1, lines[:, 0]
+                return axis, lines[:, 0]
         return None
 
+    def obstacle(self, node, flow):
+        return self.reason if self.index(node, flow) is None else None
+
     def forward(self, node, flow):
-        found = self.index(node, flow)
-        if found is None:
-            flow.barrier(node, self.reason)
-            return
-        axis, index = found
+        axis, index = self.index(node, flow)
         state = flow.state(node.input_tensors[0])
         if np.array_equal(index, np.arange(state.length)):
             state = state.replace(axis=axis)
@@ -53,36 +56,35 @@ class MovingRule(Rule):
         flow.states[id(node.output_tensors[0])] = state
 
     def demand(self, node, flow, reading, out):
-        found = self.index(node, flow)
-        if found is None:
-            return [reading.live(node)]
+        _, index = self.index(node, flow)
         length = flow.state(node.input_tensors[0]).length
-        if np.array_equal(found[1], np.arange(length)):
+        if np.array_equal(index, np.arange(length)):
             return out
-        return [reading.fold(out[0], found[1], length)]
+        return [reading.fold(out[0], index, length)]
 
     def cost(self, node, flow, reading):
         return {}
 
     def constant(self, node, flow, values):
-        found = self.index(node, flow)
-        if found is None:
-            return super().constant(node, flow, values)
-        return [np.asarray(values[0])[found[1]]]
+        return [np.asarray(values[0])[self.index(node, flow)[1]]]
 
 
 @register_rule(layers.Flatten)
 class FlattenRule(MovingRule):
-    def move(self, layer, array):
-        if layer.data_format == "channels_first":
-            array = np.moveaxis(array, 0, -1)
-        return array.reshape(-1)
+    needs_sizes = True
+
+    def move(self, node, array):
+        if node.operation.data_format == "channels_first":
+            array = np.moveaxis(array, 1, -1)
+        return array.reshape(len(array), -1)
 
 
 @register_rule(layers.Reshape)
 class ReshapeRule(MovingRule):
-    def move(self, layer, array):
-        return array.reshape(layer.target_shape)
+    needs_sizes = True
+
+    def move(self, node, array):
+        return array.reshape(len(array), *node.operation.target_shape)
 
     def build(self, piece):
         piece.copy()
@@ -93,7 +95,71 @@ class ReshapeRule(MovingRule):
             piece.config["target_shape"] = tuple(shape)
 
 
+@register_rule("Reshape")
+class ReshapeOperationRule(MovingRule):
+    needs_sizes = True
+
+    def move(self, node, array):
+        return array.reshape(self._shape(node))
+
+    def _shape(self, node):
+        return [-1 if s is None else s for s in node.operation.newshape]
+
+    def build(self, piece):
+        if piece.is_sliced():
+            shape = self._shape(piece.node)
+            axis = piece.flow.state(piece.node.output_tensors[0]).axis
+            if shape[axis] != -1:
+                shape[axis] = len(piece.kept_out())
+            piece.config["newshape"] = tuple(shape)
+
+
 @register_rule(layers.Permute)
 class PermuteRule(MovingRule):
-    def move(self, layer, array):
-        return np.transpose(array, [d - 1 for d in layer.dims])
+    def move(self, node, array):
+        return np.transpose(array, [0, *node.operation.dims])
+
+
+@register_rule(layers.RepeatVector)
+class RepeatVectorRule(MovingRule):
+    def move(self, node, array):
+        return np.repeat(array[:, None], node.operation.n, axis=1)
+
+
+@register_rule("Transpose")
+class TransposeRule(MovingRule):
+    def move(self, node, array):
+        return np.transpose(array, node.operation.axes)
+
+
+@register_rule("Moveaxis")
+class MoveaxisRule(MovingRule):
+    def move(self, node, array):
+        layer = node.operation
+        return np.moveaxis(array, layer.source, layer.destination)
+
+
+@register_rule("Swapaxes")
+class SwapaxesRule(MovingRule):
+    def move(self, node, array):
+        return np.swapaxes(array, node.operation.axis1, node.operation.axis2)
+
+
+@register_rule("Squeeze")
+class SqueezeRule(MovingRule):
+    needs_sizes = True
+
+    def move(self, node, array):
+        axis = node.operation.axis
+        if axis is None:
+            axis = [i for i in range(1, array.ndim) if array.shape[i] == 1]
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        return np.squeeze(array, axis)
+
+
+@register_rule("ExpandDims")
+class ExpandDimsRule(MovingRule):
+    def move(self, node, array):
+        axis = node.operation.axis
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        return np.expand_dims(array, axis)
