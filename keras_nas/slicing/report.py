@@ -10,6 +10,8 @@ class SliceReport:
     Attributes:
         layers: List of `(name, type, kept, total)`: output channels of each
             layer with a kernel.
+        tied: List of lists of names: layers that share output channels, as
+            the branches of an addition do.
         removed: Names of the layers that are gone.
         folded: List of `(name, what)`: constants and factors that moved into
             weights.
@@ -17,6 +19,7 @@ class SliceReport:
     """
 
     layers: list = dataclasses.field(default_factory=list)
+    tied: list = dataclasses.field(default_factory=list)
     removed: list = dataclasses.field(default_factory=list)
     folded: list = dataclasses.field(default_factory=list)
     barriers: list = dataclasses.field(default_factory=list)
@@ -29,6 +32,9 @@ class SliceReport:
         lines = [f"{'layer':<{width}}  {'type':<18} kept/total"]
         for name, type_, kept, total in self.layers:
             lines.append(f"{name:<{width}}  {type_:<18} {kept:>4}/{total}")
+        for names in self.tied:
+            shown = names if len(names) < 8 else [*names[:3], "...", names[-1]]
+            lines.append(f"tied ({len(names)}): {' = '.join(shown)}")
         for title, rows in (
             ("removed", [(name,) for name in self.removed]),
             ("folded", self.folded),
@@ -36,3 +42,31 @@ class SliceReport:
         ):
             lines.extend(f"{title}: {': '.join(row)}" for row in rows)
         return "\n".join(lines)
+
+
+def tied_layers(groups):
+    """Returns the lists of layers that have channels in common.
+
+    Args:
+        groups: Dictionary from the name of a layer to an integer array, the
+            groups that its output channels belong to.
+
+    Returns:
+        List of lists of names, in order; layers by themselves are left out.
+    """
+    leader, members = {}, {name: [name] for name in groups}
+    for name, numbers in groups.items():
+        found = {leader[n] for n in set(numbers.tolist()) if n in leader}
+        first = min(found, key=list(members).index, default=name)
+        for other in found - {first}:
+            members[first] += members.pop(other)
+        if found:
+            members[first] += members.pop(name)
+        for member in members[first]:
+            leader.update(dict.fromkeys(groups[member].tolist(), first))
+    order = list(groups)
+    return [
+        sorted(names, key=order.index)
+        for names in members.values()
+        if len(names) > 1
+    ]

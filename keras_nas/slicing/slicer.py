@@ -12,9 +12,13 @@ from keras_nas.layers.mask import Mask
 from keras_nas.slicing.piece import Piece
 from keras_nas.slicing.rebuild import Rebuilder
 from keras_nas.slicing.report import SliceReport
+from keras_nas.slicing.report import tied_layers
+from keras_nas.slicing.rounding import round_scales
 
 
-def slice_model(model, architecture=None, return_report=False):
+def slice_model(
+    model, architecture=None, return_report=False, channel_multiple=None
+):
     """Cuts the decided network out of a model with masks.
 
     The result computes what the masked model computes at inference, with the
@@ -24,17 +28,25 @@ def slice_model(model, architecture=None, return_report=False):
     not needed is gone. The original is left as it is.
 
     Args:
-        model: A Functional or Sequential model with mask layers.
+        model: A built Keras model with mask layers.
         architecture: An `Architecture` with a decision for each mask. By
             default, what the masks have decided.
         return_report: Boolean, whether to return the `SliceReport` too.
+        channel_multiple: Integer such as 8: widths are rounded up to a
+            multiple, where a layer has as many channels, by adding back the
+            most probable ones. Kernels on CPUs and accelerators work on
+            channels in such blocks, and an odd width can cost as much as the
+            next multiple, or more. By default widths are as decided. The
+            result then computes what the model does with those masks open
+            too.
 
     Returns:
         A plain Functional `keras.Model`, or `(model, report)`.
 
     Raises:
         ValueError: If the model is not a built Keras 3 model, has no masks,
-            or the architecture does not fit it.
+            the architecture does not fit it, or `channel_multiple` is not a
+            positive integer.
 
     Example:
 
@@ -52,7 +64,8 @@ def slice_model(model, architecture=None, return_report=False):
     """
     flow = ChannelFlow(model)
     check_has_masks(flow)
-    cutter = Cutter(flow, mask_scales(flow, architecture))
+    scales = mask_scales(flow, architecture)
+    cutter = Cutter(flow, round_scales(flow, scales, channel_multiple))
     sliced = cutter.cut()
     return (sliced, cutter.report) if return_report else sliced
 
@@ -74,6 +87,7 @@ class Cutter(Rebuilder):
         self._constants = {}
         self.scales = {}
         self._folded_masks = set()
+        self._groups = {}  # By layer name: the groups of its outputs.
 
     def cut(self):
         """Returns the sliced model."""
@@ -90,6 +104,7 @@ class Cutter(Rebuilder):
                 continue
             if id(operation) not in built and not isinstance(operation, Mask):
                 self.report.removed.append(operation.name)
+        self.report.tied = tied_layers(self._groups)
         return model
 
     def kept(self, state):
@@ -183,11 +198,12 @@ class Cutter(Rebuilder):
             node.operation, "pointwise_kernel"
         ):
             return
-        total = self.flow.state(node.output_tensors[0]).length
+        state = self.flow.state(node.output_tensors[0])
+        self._groups[node.name] = self.flow.group[state.ids]
         row = (
             node.name,
             type(node.operation).__name__,
             len(piece.kept_out()),
-            total,
+            state.length,
         )
         self.report.layers.append(row)

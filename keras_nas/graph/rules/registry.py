@@ -67,7 +67,11 @@ def rule_for(operation):
 
 
 def has_rule(operation):
-    """Whether a rule is registered for a layer or operation."""
+    """Returns whether a rule is registered for a layer or operation.
+
+    Args:
+        operation: A Keras layer, or an operation that is not a layer.
+    """
     return _registered(operation) is not None
 
 

@@ -17,7 +17,7 @@ class Rule:
     (`keras_nas.graph.Node`), `flow` the `ChannelFlow`.
     """
 
-    reason = "no rule is registered for this type"
+    reason = None  # Why it is a barrier; by default, that nobody knows it.
     ignores_training = False  # Whether it holds for calls as in training too.
 
     def specialize(self, operation):
@@ -33,7 +33,8 @@ class Rule:
 
     def forward(self, node, flow):
         """Sets the state of the node's output tensors."""
-        flow.barrier(node, node.opaque or self.reason)
+        unknown = f"no rule is registered for {type(node.operation).__name__}"
+        flow.barrier(node, node.opaque or self.reason or unknown)
 
     def demand(self, node, flow, reading, out):
         """Returns the demand on each input tensor, given that on the outputs.
@@ -87,7 +88,12 @@ class Rule:
 
 
 class Obstructed(Rule):
-    """A barrier in place of a rule that does not hold for a call."""
+    """A barrier in place of a rule that does not hold for a call.
+
+    Args:
+        rule: The `Rule`, which still says what the call costs.
+        reason: String, why it does not hold.
+    """
 
     def __init__(self, rule, reason):
         self.rule, self.reason = rule, reason
