@@ -54,7 +54,9 @@ def new_search(context, masked):
     preset = context.preset
     budget = keras_nas.ExpectedFLOPs(target=preset.target)
     with context.strategy.scope():
-        return keras_nas.search.FiGS(masked, budget, preset.ramp)
+        return keras_nas.search.FiGS(
+            masked, budget, preset.ramp, preset.channel_multiple
+        )
 
 
 def search_stage(context):
@@ -159,7 +161,9 @@ def networks_to_train(context, architecture):
     full = insert(context)
     found = keras_nas.slice_model(full, architecture)
     budget = keras_nas.ExpectedFLOPs(target=context.preset.target)
-    narrow = keras_nas.search.WidthMultiplier(full, budget)
+    narrow = keras_nas.search.WidthMultiplier(
+        full, budget, context.preset.channel_multiple
+    )
     networks = found, narrow.export_model()
     if context.preset.inherit_weights:
         return networks

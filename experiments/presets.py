@@ -33,6 +33,12 @@ class Preset:
             "in (0, 1], or an absolute number."
         }
     )
+    channel_multiple: int = dataclasses.field(
+        metadata={
+            "help": "Widths of the network that is found are rounded up to a "
+            "multiple of this, for kernels that like such; 1: not rounded."
+        }
+    )
     search_epochs: int = dataclasses.field(
         metadata={"help": "Epochs of the search."}
     )
@@ -120,6 +126,7 @@ _SMALL = FiGSPreset(
     batch_size=64,
     augment="flip",
     target=0.3,
+    channel_multiple=8,
     search_epochs=8,
     train_epochs=12,
     learning_rate=3e-3,
@@ -150,6 +157,7 @@ FIGS = {
         batch_size=512,
         augment="flip_crop",
         target=0.5,
+        channel_multiple=8,
         search_epochs=100,
         train_epochs=100,
         learning_rate=0.64,

@@ -42,11 +42,13 @@ def mask_scales(flow, architecture=None):
     return [mask.scale_of(decisions[mask.name]) for mask in flow.masks]
 
 
-def read_architecture(flow):
+def read_architecture(flow, scales=None):
     """Returns what the masks of a flow have decided.
 
     Args:
         flow: A `ChannelFlow`.
+        scales: List of the multipliers of every mask, for masks that decide
+            on each channel; by default, what the masks have decided.
 
     Returns:
         An `Architecture`.
@@ -54,7 +56,10 @@ def read_architecture(flow):
     Raises:
         ValueError: If two masks have the same name.
     """
-    decisions = [mask.decision() for mask in flow.masks]
+    if scales is None:
+        decisions = [mask.decision() for mask in flow.masks]
+    else:
+        decisions = [np.flatnonzero(scale).tolist() for scale in scales]
     decisions = dict(zip(_names(flow), decisions, strict=True))
     return Architecture(flow.graph.name, decisions)
 

@@ -1,10 +1,13 @@
 """Reaching a stated budget: the multiplier, and the last adjustment."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_nas.graph import flow_of
+from keras_nas.slicing.rounding import round_scales
 
 
 class BudgetController(keras.layers.Layer):
@@ -95,8 +98,8 @@ def fit_decision_to_budget(search, target):
     if channels can be added back.
 
     Args:
-        search: A search with `model` and `regularizer`, whose masks have
-            `logits`.
+        search: A search with `model`, `regularizer` and `channel_multiple`,
+            whose masks have `logits`.
         target: The budget, an absolute number.
 
     Returns:
@@ -110,6 +113,7 @@ def fit_decision_to_budget(search, target):
 
     def cost(threshold):
         kept = [(v > threshold).astype("float32") for v in logits]
+        kept = round_scales(flow, kept, search.channel_multiple)
         return search.regularizer.decided(search.model, kept)
 
     low, high = 0, len(thresholds) - 1
@@ -119,6 +123,14 @@ def fit_decision_to_budget(search, target):
             high = middle
         else:
             low = middle + 1
+    if cost(thresholds[low]) > target:
+        warnings.warn(
+            f"No network of widths that are multiples of "
+            f"{search.channel_multiple} costs as little as the target "
+            f"{target:,.0f}. Use a larger target or a smaller "
+            "`channel_multiple`.",
+            stacklevel=2,
+        )
     ends = thresholds[low], np.append(thresholds, np.inf)[low + 1]
     if ends[0] <= 0.0 < ends[1]:
         return 0.0

@@ -15,6 +15,8 @@ from keras_nas.search.budget import BudgetController
 from keras_nas.search.budget import fit_decision_to_budget
 from keras_nas.slicing import read_architecture
 from keras_nas.slicing import slice_model
+from keras_nas.slicing.rounding import check_multiple
+from keras_nas.slicing.rounding import round_scales
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 
 
@@ -45,6 +47,9 @@ class FiGS(keras.Model):
             `ExpectedFLOPs(target=0.5)`.
         ramp: Float in [0, 1], the share of the steps over which the budget
             falls; only read with a target.
+        channel_multiple: Integer such as 8: the decided widths are rounded up
+            to a multiple, as `slice_model` does, and the target is met with
+            those. By default they are not.
         **kwargs: `keras.Model` keyword arguments, such as `name`.
 
     Raises:
@@ -77,7 +82,14 @@ class FiGS(keras.Model):
     True
     """
 
-    def __init__(self, model, regularizer=None, ramp=0.6, **kwargs):
+    def __init__(
+        self,
+        model,
+        regularizer=None,
+        ramp=0.6,
+        channel_multiple=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not 0.0 <= ramp <= 1.0:
             raise ValueError(
@@ -85,6 +97,8 @@ class FiGS(keras.Model):
                 f"in [0, 1]. Received: ramp={ramp!r}"
             )
         check_has_masks(flow_of(model))
+        check_multiple(channel_multiple)
+        self.channel_multiple = channel_multiple
         self.model = model
         self.regularizer = (
             regularizer
@@ -146,23 +160,38 @@ class FiGS(keras.Model):
 
     def architecture(self):
         """Returns what the masks have decided, as an `Architecture`."""
-        return read_architecture(flow_of(self.model))
+        flow = flow_of(self.model)
+        return read_architecture(flow, self._decided_scales())
 
     def export_model(self, return_report=False):
         """Returns the decided network as a plain model, weights inherited."""
-        return slice_model(self.model, return_report=return_report)
+        return slice_model(
+            self.model,
+            return_report=return_report,
+            channel_multiple=self.channel_multiple,
+        )
 
     def decided_cost(self):
         """Returns the cost that `export_model()` would have, an integer."""
-        return self.regularizer.decided(self.model)
+        return self.regularizer.decided(self.model, self._decided_scales())
+
+    def _decided_scales(self):
+        flow = flow_of(self.model)
+        return round_scales(flow, mask_scales(flow), self.channel_multiple)
 
     def finish(self):
         """Shifts the logits so that the decision meets the target, if any.
 
-        `fit` calls it at its end.
+        Masks that `channel_multiple` opens get small positive logits. `fit`
+        calls this at its end.
         """
         if self.regularizer.target is not None:
             fit_decision_to_budget(self, self.controller.target)
+        masks, rounded = flow_of(self.model).masks, self._decided_scales()
+        for mask, scale in zip(masks, rounded, strict=True):
+            logits = ops.convert_to_numpy(mask.logits)
+            opened = (scale != 0) & (logits <= 0)
+            mask.logits.assign(np.where(opened, 1e-3, logits))
 
     def is_collapsed(self):
         """Whether no output depends on the input any more."""

@@ -6,6 +6,7 @@ from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_sizes
 from keras_nas.slicing import slice_model
+from keras_nas.slicing.rounding import check_multiple
 from keras_nas.spaces.architecture import Architecture
 
 
@@ -22,6 +23,8 @@ class WidthMultiplier:
             lists of channels as decisions.
         regularizer: `ExpectedFLOPs(target=...)` or
             `ExpectedParams(target=...)`; only its target is read.
+        channel_multiple: Integer such as 8: widths are rounded to the nearest
+            multiple, but not to 0.
 
     Raises:
         ValueError: If the model has no masks, or the budget is out of reach.
@@ -45,17 +48,20 @@ class WidthMultiplier:
     (0.5, 16)
     """
 
-    def __init__(self, model, regularizer):
+    def __init__(self, model, regularizer, channel_multiple=None):
         flow = flow_of(model)
         check_has_masks(flow)
+        check_multiple(channel_multiple)
+        self._multiple = channel_multiple or 1
         self.model, self.regularizer = model, regularizer
         self._sizes = mask_sizes(flow)
         target = regularizer.budget(model)
         if target < self._cost(0):
             raise ValueError(
-                "Invalid value received for argument `regularizer`. With one "
-                f"channel behind every mask the model costs {self._cost(0):,}, "
-                f"which is above the target {target:,.0f}. Use a larger target."
+                "Invalid value received for argument `regularizer`. With the "
+                "fewest channels behind every mask the model costs "
+                f"{self._cost(0):,}, which is above the target {target:,.0f}. "
+                "Use a larger target."
             )
         # Half steps of the widest layer: no width is passed over.
         steps = 2 * max(self._sizes)
@@ -69,7 +75,11 @@ class WidthMultiplier:
         self.multiplier = low / steps
 
     def _kept(self, multiplier):
-        return [max(1, int(multiplier * n + 0.5)) for n in self._sizes]
+        unit = self._multiple
+        return [
+            min(n, unit * max(1, int(multiplier * n / unit + 0.5)))
+            for n in self._sizes
+        ]
 
     def _cost(self, multiplier):
         scales = [

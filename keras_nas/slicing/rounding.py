@@ -22,7 +22,8 @@ def round_scales(flow, scales, channel_multiple):
 
     A width is the number of channels that stay of those that a layer makes;
     channels that are tied count as one. The most probable ones come back
-    first. A layer that is gone stays gone.
+    first. What is gone altogether, behind a mask that keeps nothing, stays
+    gone.
 
     Args:
         flow: A `ChannelFlow`.
@@ -39,7 +40,7 @@ def round_scales(flow, scales, channel_multiple):
     if channel_multiple in (None, 1):
         return scales
     scales = [np.array(scale) for scale in scales]
-    places = _places(flow)
+    places = _places(flow, scales)
     while True:
         chosen = _missing(flow, scales, channel_multiple, places)
         if not chosen:
@@ -49,8 +50,9 @@ def round_scales(flow, scales, channel_multiple):
             scales[mask][position] = full[position]
 
 
-def _places(flow):
-    """Returns, by group, `(probability, mask, position)` of its masks."""
+def _places(flow, scales):
+    """Returns, by group, `(probability, mask, position)` of its masks, but
+    for masks that keep nothing."""
     places = {}
     probabilities = [
         ops.convert_to_numpy(mask.probabilities()) for mask in flow.masks
@@ -59,6 +61,8 @@ def _places(flow):
         if node.operation not in flow.masks or flow.is_barrier(node):
             continue
         mask = flow.masks.index(node.operation)
+        if not scales[mask].any():
+            continue
         ids = flow.state(node.input_tensors[0]).ids
         for position, group in enumerate(flow.group[ids].tolist()):
             place = (float(probabilities[mask][position]), mask, position)
