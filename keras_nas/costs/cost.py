@@ -26,7 +26,8 @@ class LayerCost:
             to the multiply-adds.
         kernels: Weights of convolution and dense kernels.
         biases: Biases.
-        norm: Scales and offsets of normalizations.
+        norm: Scales and offsets of normalizations, and other weights of
+            single channels.
         activations: Elements of the call's output for one sample, or `None`
             where they are not known.
     """
@@ -114,7 +115,7 @@ class Cost:
 
     @property
     def norm(self):
-        """Scales and offsets of normalizations."""
+        """Scales and offsets, as those of normalizations."""
         return self._sum("norm")
 
     def _sum(self, part):
@@ -196,7 +197,7 @@ def count_cost(model):
     have decided.
 
     Args:
-        model: A Functional or Sequential Keras model with a fixed input size.
+        model: A built Keras model with a fixed input size.
 
     Returns:
         A `Cost`.
@@ -259,9 +260,13 @@ def _cost(flow, reading, elements=None):
     uncounted = {
         node.operation.name: None
         for node, rule in zip(flow.graph.nodes, flow.rules, strict=True)
-        if type(rule) is Rule and getattr(node.operation, "weights", None)
+        if _is_unknown(rule) and getattr(node.operation, "weights", None)
     }
     return Cost(tuple(rows), tuple(uncounted))
+
+
+def _is_unknown(rule):
+    return type(getattr(rule, "rule", rule)) is Rule
 
 
 def _add(cost, parts):

@@ -10,6 +10,7 @@ from keras_nas.costs.counting import node_costs
 from keras_nas.costs.regularized_model import RegularizedFunctional
 from keras_nas.costs.regularized_model import RegularizedSequential
 from keras_nas.graph import flow_of
+from keras_nas.graph.checks import Functional
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.graph.decisions import mask_sizes
@@ -141,7 +142,7 @@ class ExpectedCost:
             self.budget(model)  # Raises if it is out of range.
         if type(model) in (keras.Sequential, RegularizedSequential):
             model.__class__ = RegularizedSequential
-        elif type(model) in (type(_functional()), RegularizedFunctional):
+        elif type(model) in (Functional, RegularizedFunctional):
             model.__class__ = RegularizedFunctional
         else:
             raise ValueError(
@@ -277,8 +278,3 @@ def _is_whole(value):
 def _constant_scales(model, value):
     sizes = mask_sizes(flow_of(model))
     return [np.full(size, value, "float32") for size in sizes]
-
-
-def _functional():
-    inputs = keras.Input((1,))
-    return keras.Model(inputs, inputs)

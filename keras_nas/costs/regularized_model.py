@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_nas.graph.checks import Functional
+
 
 class _Regularized:
     """Adds `cost_regularizer.penalty(self)` to the losses of a model."""
@@ -26,18 +28,13 @@ class _Regularized:
         return cost.attach(plain)
 
 
-def _functional_class():
-    inputs = keras.Input((1,), name="input")
-    return type(keras.Model(inputs, inputs))
-
-
 @keras.saving.register_keras_serializable(package="keras_nas")
-class RegularizedFunctional(_Regularized, _functional_class()):
+class RegularizedFunctional(_Regularized, Functional):
     """A Functional model with a cost; made by `ExpectedFLOPs(...).attach`."""
 
     @classmethod
     def plain_class(cls):
-        return _functional_class()
+        return Functional
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")

@@ -1,6 +1,31 @@
-"""The check that every entry point makes on the model it is given."""
+"""What kind of model it is, and the check that every entry point makes."""
 
 import keras
+
+
+def _functional_class():
+    inputs = keras.Input((1,), name="input")
+    return type(keras.Model(inputs, inputs))
+
+
+# Keras has no public name for the class of Functional models.
+Functional = _functional_class()
+
+
+def is_graph(model):
+    """Whether a model does what the graph of its layers says, and no more.
+
+    Args:
+        model: A layer or model.
+
+    Returns:
+        Boolean, true for Functional and Sequential models, but for those of a
+        subclass with a `call` of its own.
+    """
+    for cls in (Functional, keras.Sequential):
+        if isinstance(model, cls):
+            return type(model).call is cls.call
+    return False
 
 
 def check_keras_model(model):

@@ -235,7 +235,7 @@ def flow_of(model):
     """Returns the flow of a model, kept until its layers change.
 
     Args:
-        model: A built Functional or Sequential Keras model.
+        model: A built Keras model.
 
     Returns:
         A `ChannelFlow`.

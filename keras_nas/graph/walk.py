@@ -6,6 +6,7 @@ import keras
 from keras import tree
 
 from keras_nas.graph.checks import check_keras_model
+from keras_nas.graph.checks import is_graph
 from keras_nas.graph.rules import has_rule
 from keras_nas.graph.tracing import Untraceable
 from keras_nas.graph.tracing import is_stock_layer
@@ -139,7 +140,7 @@ class _Walker:
         self.kept_alive = []
 
     def walk(self, model, inputs):
-        if isinstance(model, keras.Sequential | keras.Function):
+        if is_graph(model):
             outputs = self.run(model, inputs)
         else:
             outputs = self.record(model, inputs)
@@ -188,7 +189,7 @@ class _Walker:
 
     def inside(self, operation, args, kwargs):
         """Returns a function that walks a layer of layers; else `None`."""
-        if isinstance(operation, keras.Sequential | keras.Function):
+        if is_graph(operation):
             actual = args[0] if args else kwargs["inputs"]
             inputs = self.stand_ins(actual)
             return lambda: self.run(operation, inputs)

@@ -26,7 +26,8 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
     no rule can cut.
 
     Args:
-        model: A built Functional or Sequential Keras model.
+        model: A built Keras model. The `call` of a subclassed one is
+            traced.
         mask: Callable `mask(name=..., axis=..., seed=...)` that returns a
             mask layer: a class, or a `functools.partial` of one.
         seed: Integer seed of the draws. Every mask draws independently.

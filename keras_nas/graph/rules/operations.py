@@ -5,7 +5,7 @@ from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.graph.rules.registry import register_rule
 
 
-@register_rule("Relu", "LeakyRelu", "Cast", "Copy", "StopGradient")
+@register_rule("Relu", "LeakyRelu", "Copy", "StopGradient")
 class HomogeneousOperationRule(IdentityAtInferenceRule):
     pass
 
@@ -14,6 +14,7 @@ class HomogeneousOperationRule(IdentityAtInferenceRule):
     "Abs",
     "Absolute",
     "Arctan",
+    "Cast",
     "Cbrt",
     "Ceil",
     "Celu",

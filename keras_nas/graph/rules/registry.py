@@ -13,7 +13,8 @@ _BARRIER = Rule()
 def register_rule(*types):
     """Class decorator that registers a `Rule` for layers or operations.
 
-    Use it to teach keras_nas a layer of your own.
+    Use it to teach keras_nas a layer of your own. `PassThrough` is the base
+    class for a layer that keeps channels apart, `Rule` for any other.
 
     Args:
         *types: Layer classes, or names of operations that are not layers,
@@ -28,15 +29,33 @@ def register_rule(*types):
 
     Example:
 
-    >>> import keras
+    >>> import keras, keras_nas
     >>> from keras_nas.graph import PassThrough, register_rule
-    >>> class Double(keras.layers.Layer):
+    >>> class Scale(keras.layers.Layer):
+    ...     def build(self, shape):
+    ...         self.gamma = self.add_weight(shape=shape[-1:], name="gamma")
     ...     def call(self, inputs):
-    ...         return 2 * inputs
-    >>> @register_rule(Double)
-    ... class DoubleRule(PassThrough):
-    ...     def keeps_zero(self, operation):
+    ...         return inputs * self.gamma
+    >>> @register_rule(Scale)
+    ... class ScaleRule(PassThrough):
+    ...     def keeps_zero(self, layer):
     ...         return True
+    ...     def cost(self, node, flow, reading):
+    ...         (output,) = node.output_tensors
+    ...         return {"norm": reading.count(flow.state(output))}
+    ...     def build(self, piece):
+    ...         gamma = piece.operation.get_weights()[0]
+    ...         piece.weights = [gamma[piece.kept_out()]]
+    >>> model = keras.Sequential([
+    ...     keras.Input((8,)),
+    ...     keras.layers.Dense(16),
+    ...     keras_nas.FiGSMask(name="mask"),
+    ...     Scale(),
+    ...     keras.layers.Dense(2),
+    ... ])
+    >>> chosen = keras_nas.Architecture("", {"mask": [0, 3, 5]})
+    >>> [w.shape for w in keras_nas.slice_model(model, chosen).get_weights()]
+    [(8, 3), (3,), (3,), (3, 2), (2,)]
     """
     for type_ in types:
         if not inspect.isclass(type_) and not isinstance(type_, str):

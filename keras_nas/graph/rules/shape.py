@@ -29,7 +29,7 @@ class MovingRule(Rule):
         batch, *shape = tensor.shape
         if not shape or (self.needs_sizes and None in shape):
             return None
-        shape = [batch or 2, *(size or 2 for size in shape)]
+        shape = [batch or 1, *(size or 2 for size in shape)]
         around = [1] * len(shape)
         around[state.axis] = -1
         numbers = np.arange(shape[state.axis]).reshape(around)
