@@ -179,6 +179,11 @@ class Cost:
             )
         total = f"{_add(self, flops):,}", f"{_add(self, params):,}"
         rows.append(line.format("total", "", "", *total))
+        if self.peak_activations is not None:
+            rows.append(
+                f"activations: {self.activations:,} elements, at most "
+                f"{self.peak_activations:,} at once"
+            )
         if self.uncounted:
             names = ", ".join(self.uncounted)
             rows.append(f"multiply-adds not counted (no rule): {names}")

@@ -5,6 +5,9 @@ import os
 import keras
 from keras import layers
 
+from keras_nas.spaces.published import published_names
+from keras_nas.spaces.published import published_network
+
 _MOMENTUM = 0.9  # BatchNormalization's 0.99 is too slow for short trainings.
 
 
@@ -80,9 +83,10 @@ def find_network(name, input_shape, classes):
     """Returns a network by its name or from a file.
 
     Args:
-        name: `"residual"`, `"mobile"`, the name of a function of
-            `keras.applications` such as `"MobileNetV2"` (built without
-            weights), or the path of a `.keras` file.
+        name: `"residual"`, `"mobile"`, one of `published_names()` such as
+            `"FBNetV2_F1"`, the name of a function of `keras.applications`
+            such as `"MobileNetV2"` (built without weights), or the path of a
+            `.keras` file.
         input_shape: Tuple `(height, width, channels)`.
         classes: Integer, the number of classes.
 
@@ -95,13 +99,16 @@ def find_network(name, input_shape, classes):
     """
     if name in _NETWORKS:
         return _NETWORKS[name](input_shape, classes)
+    if name in published_names():
+        return published_network(name, classes, input_shape)
     if name.endswith(".keras"):
         return _from_file(name, input_shape, classes)
     build = getattr(keras.applications, name, None)
     if not callable(build):
         raise ValueError(
             "Invalid value received for argument `name`. Expected one of "
-            f"{sorted(_NETWORKS)}, a name of keras.applications such as "
+            f"{sorted(_NETWORKS)}, one of `keras_nas.spaces.published_names()`"
+            ", a name of keras.applications such as "
             "'MobileNetV2', or the path of a .keras file. Received: "
             f"name={name!r}"
         )

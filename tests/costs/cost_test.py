@@ -143,9 +143,12 @@ def test_folded_constants_cost_a_bias():
 
 def test_table():
     text = str(count_cost(small()))
-    first, *rows, total = text.splitlines()
+    first, *rows, total, memory = text.splitlines()
     assert "MACs" in first and len(rows) == 5
     assert total.split() == ["total", "1,380", "171"]
+    cost = count_cost(small())
+    assert f"{cost.activations:,} elements" in memory
+    assert f"{cost.peak_activations:,} at once" in memory
 
 
 def test_unknown_size_is_refused():
