@@ -78,6 +78,7 @@ class ChannelFlow:
         self.graph = model if is_graph else walk(model)
         self.logic = Logic()
         self.states, self.sources, self.barriers = {}, [], []
+        self._noted = set()  # Indices of the nodes among `barriers`.
         self._size, self._ties, self._fixed = 0, [], []
         self.shared = self._shared_operations()
         self.masks = []
@@ -168,15 +169,20 @@ class ChannelFlow:
 
     def barrier(self, node, reason):
         """Demands everything of the node's inputs, and keeps its outputs."""
-        self.barriers.append((node, reason))
+        self.note(node, reason)
         for tensor in node.input_tensors:
             self.fix(self.state(tensor))
         for tensor in node.output_tensors:
             self.add_source(tensor, len(tensor.shape) - 1, fixed=True)
 
+    def note(self, node, reason):
+        """Notes that channels are kept for what a node is, and why."""
+        self.barriers.append((node, reason))
+        self._noted.add(node.index)
+
     def is_barrier(self, node):
         """Whether some of a node's channels are kept for what the node is."""
-        return any(node is other for other, _ in self.barriers)
+        return node.index in self._noted
 
     def _tie_shared_calls(self):
         first_calls = {}
@@ -207,20 +213,22 @@ class ChannelFlow:
 
         Then the moving mean can hold what would otherwise need a bias.
         """
+        reader = self.only_reader(node)
+        if reader is None or self.is_barrier(reader):
+            return False
+        return isinstance(reader.operation, keras.layers.BatchNormalization)
+
+    def only_reader(self, node):
+        """Returns the unshared node that alone reads a node's output, if any.
+
+        An output of the model has none.
+        """
         (output,) = node.output_tensors
         readers = self.consumers.get(id(output), [])
         outputs = [id(t) for t in keras.tree.flatten(self.graph.outputs)]
-        return (
-            len(readers) == 1
-            and isinstance(
-                readers[0].operation, keras.layers.BatchNormalization
-            )
-            and readers[0].operation.axis % len(output.shape)
-            == self.state(output).axis
-            and not self.is_shared(readers[0])
-            and not self.is_barrier(readers[0])
-            and id(output) not in outputs
-        )
+        if len(readers) != 1 or id(output) in outputs:
+            return None
+        return None if self.is_shared(readers[0]) else readers[0]
 
     @functools.cached_property
     def consumers(self):

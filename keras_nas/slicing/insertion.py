@@ -5,8 +5,10 @@ import numpy as np
 
 from keras_nas.graph import ChannelFlow
 from keras_nas.graph.rules.depthwise import DepthwiseRule
+from keras_nas.graph.rules.grouped import GroupNormalizationRule
 from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.merging import ElementwiseMergeRule
+from keras_nas.graph.rules.normalization import BatchNormalizationRule
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.layers import FiGSMask
 from keras_nas.layers.mask import Mask
@@ -16,8 +18,9 @@ from keras_nas.slicing.rebuild import Rebuilder
 def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
     """Puts masks at every place of a model where channels can be removed.
 
-    A mask goes behind the BatchNormalization that follows a convolution or
-    Dense layer, or right behind the layer where there is none. Channels that
+    A mask goes behind the BatchNormalization or GroupNormalization that
+    follows a convolution or Dense layer, or right behind the layer where
+    there is none. Channels that
     enter a depthwise convolution are masked behind it and its normalization,
     which would revive them, and before it too if something else reads them.
     Left alone are the classifier (every layer whose channels reach the
@@ -102,10 +105,12 @@ class _Inserter(Rebuilder):
         return outputs if self._comes_again(tensor) else mask(outputs)
 
     def _behind_normalization(self, node):
-        (tensor,) = node.output_tensors
-        if not self.flow.feeds_only_batch_norm(node):
+        reader = self.flow.only_reader(node)
+        normalizes = (BatchNormalizationRule, GroupNormalizationRule)
+        if reader is None:
             return node
-        return self.flow.consumers[id(tensor)][0]
+        rule = self.flow.rules[reader.index]
+        return reader if isinstance(rule, normalizes) else node
 
     def _mask_for(self, source, tensor):
         state = self.flow.state(source.output_tensors[0])

@@ -13,6 +13,7 @@ from keras_nas import insert_masks
 from keras_nas.graph import flow_of
 from tests.common import assert_same_function
 from tests.common import assert_slices
+from tests.common import decide
 from tests.common import decide_at_random
 from tests.common import inputs_for
 from tests.common import mask
@@ -169,6 +170,19 @@ def test_layers_in_front_of_a_barrier_are_left_alone():
     x = layers.Conv2D(4, 1, groups=2, name="b")(x)
     _, found = masked(inputs, end(conv(x, 4, "c")))
     assert found == {"c_mask": ["c_bn"]}
+
+
+@pytest.mark.parametrize("groups", [-1, 2])
+def test_behind_a_group_normalization(groups):
+    inputs = image()
+    x = layers.Conv2D(4, 1, name="a")(inputs)
+    x = layers.GroupNormalization(groups, name="a_norm")(x)
+    x = layers.Conv2D(4, 3, padding="same", name="b")(layers.ReLU()(x))
+    model, found = masked(inputs, end(x))
+    assert found["a_mask"] == ["a_norm"]
+    for kept in ([0, 1], [2, 3]):
+        sliced, _ = assert_slices(decide(model, a_mask=kept, b_mask=[0]))
+        assert sliced.get_layer("a").filters == 2
 
 
 def test_grouped_convolution():

@@ -22,14 +22,13 @@ def group_norm(net, x, y, option):
 
 @operation("length_norm")
 def length_norm(net, x, y, option):
-    # Behind x + 2 so that no vector is next to 0, where a rounding error
-    # turns it around.
+    """Along another axis than the last Keras' RMSNormalization does not run:
+    it does not broadcast its scale."""
     return [
         lambda: layers.RMSNormalization(epsilon=0.1)(x),
-        lambda: layers.RMSNormalization(epsilon=0.1, axis=1)(x),
         lambda: layers.UnitNormalization()(x),
         lambda: layers.UnitNormalization(axis=1)(x),
-    ][option % 4]()
+    ][option % 3]()
 
 
 @operation("slopes")

@@ -38,7 +38,7 @@ class DepthwiseRule(Rule):
         if layer.use_bias or not keeps_zero(layer.activation):
             state = state.replace(nonzero=state.nonzero.on(state.length))
         if is_coupled(layer.activation):
-            flow.barriers.append((node, "its activation mixes channels"))
+            flow.note(node, "its activation mixes channels")
             flow.fix(state)
         flow.states[id(output)] = state
 

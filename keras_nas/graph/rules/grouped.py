@@ -32,7 +32,7 @@ class GroupedConvRule(LinearRule):
             nonzero = by_group(flow.logic, state.nonzero, groups, size)
         coupled = is_coupled(layer.activation)
         if coupled:
-            flow.barriers.append((node, "its activation mixes channels"))
+            flow.note(node, "its activation mixes channels")
         alive = by_group(flow.logic, needed, groups, size)
         new = flow.add_source(output, axis, alive, nonzero, fixed=coupled)
         tie_groups(flow, groups, state, new)

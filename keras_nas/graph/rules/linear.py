@@ -63,7 +63,7 @@ class LinearRule(Rule):
             nonzero = nonzero.gated(length, some)
         coupled = is_coupled(layer.activation)
         if coupled:
-            flow.barriers.append((node, "its activation mixes channels"))
+            flow.note(node, "its activation mixes channels")
         flow.add_source(output, axis, alive, nonzero, fixed=coupled)
 
     def demand(self, node, flow, reading, out):

@@ -18,7 +18,7 @@ class MaskRule(Rule):
     def forward(self, node, flow):
         state = flow.view(node, self.axis(node))
         if state is not flow.state(node.input_tensors[0]):
-            flow.barriers.append((node, "masks another axis"))
+            flow.note(node, "masks another axis")
         index = flow.masks.index(node.operation)
         on = Channels.masked(state.length, index)
         flow.states[id(node.output_tensors[0])] = state.replace(

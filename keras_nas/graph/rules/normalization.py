@@ -220,14 +220,18 @@ class PReLURule(PassThrough):
         """Returns the axis of the slopes that holds the channels."""
         return flow.state(node.input_tensors[0]).axis - 1
 
+    def is_by_position(self, node, flow):
+        """Whether a constant becomes another one at each position."""
+        others = list(node.operation.alpha.shape)
+        del others[self.axis(node, flow)]
+        return np.prod(others) > 1
+
     def is_homogeneous(self, operation):
         return True
 
     def forward(self, node, flow):
         state = flow.state(node.input_tensors[0])
-        others = list(node.operation.alpha.shape)
-        del others[self.axis(node, flow)]
-        if np.prod(others) > 1:  # A constant becomes one for each position.
+        if self.is_by_position(node, flow):
             state = state.replace(alive=state.nonzero)
         flow.states[id(node.output_tensors[0])] = state
 
@@ -241,7 +245,7 @@ class PReLURule(PassThrough):
 
     def constant(self, node, flow, values):
         values, alpha = np.asarray(values[0]), node.operation.get_weights()[0]
-        if alpha.size > max(alpha.shape):
+        if self.is_by_position(node, flow):
             return [values]  # Only zeros are constants.
         return [np.where(values > 0, values, alpha.reshape(-1) * values)]
 
