@@ -33,12 +33,6 @@ class Preset:
             "in (0, 1], or an absolute number."
         }
     )
-    channel_multiple: int = dataclasses.field(
-        metadata={
-            "help": "Widths of the network that is found are rounded up to a "
-            "multiple of this, for kernels that like such; 1: not rounded."
-        }
-    )
     search_epochs: int = dataclasses.field(
         metadata={"help": "Epochs of the search."}
     )
@@ -47,6 +41,13 @@ class Preset:
     )
     learning_rate: float = dataclasses.field(
         metadata={"help": "Adam's learning rate for weights."}
+    )
+    channel_multiple: int = dataclasses.field(
+        default=8,
+        metadata={
+            "help": "Widths of the networks that are exported are rounded to "
+            "a multiple of this, for kernels that like such; 1: not rounded."
+        },
     )
     decay: str = dataclasses.field(
         default="cosine",
@@ -126,7 +127,7 @@ _SMALL = FiGSPreset(
     batch_size=64,
     augment="flip",
     target=0.3,
-    channel_multiple=8,
+    channel_multiple=1,  # Of 16 channels, multiples of 8 leave no choice.
     search_epochs=8,
     train_epochs=12,
     learning_rate=3e-3,
@@ -157,7 +158,6 @@ FIGS = {
         batch_size=512,
         augment="flip_crop",
         target=0.5,
-        channel_multiple=8,
         search_epochs=100,
         train_epochs=100,
         learning_rate=0.64,

@@ -51,6 +51,11 @@ def is_stock_layer(operation):
     return getattr(keras.layers, name, None) is type(operation)
 
 
+def is_lambda_layer(operation):
+    """Whether an operation is Keras's layer around any function."""
+    return type(operation).__name__ == "Lambda" and is_stock_layer(operation)
+
+
 def _own_weights(layer):
     sublayers = layer._flatten_layers(include_self=False, recursive=False)
     held = {id(v) for sublayer in sublayers for v in sublayer.weights}

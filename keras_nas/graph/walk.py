@@ -9,6 +9,7 @@ from keras_nas.graph.checks import check_keras_model
 from keras_nas.graph.checks import is_graph
 from keras_nas.graph.rules import has_rule
 from keras_nas.graph.tracing import Untraceable
+from keras_nas.graph.tracing import is_lambda_layer
 from keras_nas.graph.tracing import is_stock_layer
 from keras_nas.graph.tracing import takes_training
 from keras_nas.graph.tracing import trace
@@ -24,7 +25,7 @@ class Node:
         kwargs: Keyword call arguments.
         outputs: What the call returned, a structure of `KerasTensor`s.
         index: Position in topological order.
-        opaque: Why the inside of a layer of layers could not be read, or
+        opaque: Why the inside of a custom layer could not be read, or
             `None`.
     """
 
@@ -52,7 +53,7 @@ class Node:
 class ChannelGraph:
     """The calls of a model in topological order.
 
-    Nested models are inlined, and so are layers made of layers.
+    Nested models are inlined, and so is what custom layers do.
 
     Attributes:
         name: The model's name.
@@ -89,8 +90,9 @@ def walk(model):
     The model is run on symbolic tensors with stand-ins for its layers, so its
     layers get no new nodes and no weight is read. A layer or nested model that
     is called several times appears once for each call. The `call` of a
-    subclassed model, and of a layer that consists of layers and has no rule,
-    is traced; where it cannot be, it is one node, with the reason.
+    subclassed model, and of a custom layer without weights of its own and
+    without a rule, is traced; where it cannot be, it is one node, with the
+    reason.
 
     Args:
         model: A built Keras 3 model.
@@ -188,17 +190,15 @@ class _Walker:
         return outputs
 
     def inside(self, operation, args, kwargs):
-        """Returns a function that walks a layer of layers; else `None`."""
+        """Returns a function that walks what a layer does; else `None`."""
         if is_graph(operation):
             actual = args[0] if args else kwargs["inputs"]
             inputs = self.stand_ins(actual)
             return lambda: self.run(operation, inputs)
-        if (
-            not isinstance(operation, keras.layers.Layer)
-            or is_stock_layer(operation)
-            or has_rule(operation)
-            or not list(operation._flatten_layers(include_self=False))
-        ):
+        if not isinstance(operation, keras.layers.Layer):
+            return None
+        is_stock = is_stock_layer(operation) and not is_lambda_layer(operation)
+        if is_stock or has_rule(operation):
             return None
         model = trace(operation, args, kwargs)
         inputs = self.stand_ins(_tensors((args, kwargs)))

@@ -1,7 +1,5 @@
 """Reaching a stated budget: the multiplier, and the last adjustment."""
 
-import warnings
-
 import keras
 import numpy as np
 from keras import ops
@@ -123,14 +121,6 @@ def fit_decision_to_budget(search, target):
             high = middle
         else:
             low = middle + 1
-    if cost(thresholds[low]) > target:
-        warnings.warn(
-            f"No network of widths that are multiples of "
-            f"{search.channel_multiple} costs as little as the target "
-            f"{target:,.0f}. Use a larger target or a smaller "
-            "`channel_multiple`.",
-            stacklevel=2,
-        )
     ends = thresholds[low], np.append(thresholds, np.inf)[low + 1]
     if ends[0] <= 0.0 < ends[1]:
         return 0.0

@@ -247,8 +247,8 @@ class _Watch(keras.callbacks.Callback):
         warnings.warn(
             f"The network has collapsed: {when} so many masks are closed that "
             "the output no longer depends on the input. Use a smaller "
-            "strength or a larger target, or a smaller learning rate of the "
-            "masks.",
+            "strength or a larger target, a smaller `channel_multiple`, or a "
+            "smaller learning rate of the masks.",
             stacklevel=2,
         )
 

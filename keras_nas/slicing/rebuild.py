@@ -3,6 +3,8 @@
 import keras
 from keras import tree
 
+from keras_nas.graph.tracing import is_lambda_layer
+
 
 class Rebuilder:
     """Makes a new model from a `ChannelGraph`.
@@ -116,7 +118,13 @@ def get_config(operation):
 
 def _from_config(layer, config):
     try:
-        return type(layer).from_config(config)
+        if not is_lambda_layer(layer):
+            return type(layer).from_config(config)
+        # Its code is already in this process. Bytes of it would not do: they
+        # lack the names that the function refers to.
+        copy = type(layer).from_config(config, safe_mode=False)
+        copy.function = layer.function
+        return copy
     except TypeError as error:
         raise _not_copied(layer, error) from error
 

@@ -72,6 +72,47 @@ def test_target_is_met_by_the_sliced_model():
         assert macs == search.decided_cost()
 
 
+def test_rounded_widths_are_within_the_target():
+    keras.utils.set_random_seed(0)
+    x, y = separable_problem(np.random.default_rng(0))
+    for target, width in ((0.6, 8), (0.9, 12), (0.4, 4)):
+        search = keras_nas.search.FiGS(
+            gated_inputs(),
+            keras_nas.ExpectedFLOPs(target=target),
+            channel_multiple=4,
+        )
+        compiled(search).fit(x, y, epochs=1, verbose=0)
+        small = search.export_model()
+        assert small.layers[1].units == width
+        assert len(search.architecture().decisions["mask"]) == width
+        # The masks themselves have decided so.
+        np.testing.assert_allclose(
+            search.predict(x, verbose=0), small.predict(x, verbose=0), atol=1e-5
+        )
+
+
+def test_rounded_widths_with_a_strength():
+    search = keras_nas.search.FiGS(
+        gated_inputs(), keras_nas.ExpectedFLOPs(1e-4), channel_multiple=8
+    )
+    logits = np.linspace(-2.5, 0.5, 16)  # Positive: the last three.
+    search.model.get_layer("mask").logits.assign(logits)
+    assert search.decided_cost() == 8 * (16 + 2)
+    kept = search.architecture().decisions["mask"]
+    assert kept == list(range(8, 16))
+    search.finish()
+    assert search.model.get_layer("mask").decision() == kept
+
+
+def test_a_target_that_rounded_widths_cannot_meet():
+    search = keras_nas.search.FiGS(
+        gated_inputs(), keras_nas.ExpectedFLOPs(target=0.3), channel_multiple=8
+    )
+    x, y = separable_problem(np.random.default_rng(0))
+    with pytest.warns(UserWarning, match="collapsed.*`channel_multiple`"):
+        compiled(search).fit(x, y, epochs=1, verbose=0)
+
+
 def test_strength_alone_follows_the_papers_objective():
     search = keras_nas.search.FiGS(
         gated_inputs(), keras_nas.ExpectedFLOPs(strength=1e-3)

@@ -22,6 +22,15 @@ class Bottleneck(layers.Layer):
             self.steps.append(mask(axis=-1))
         self.expand = layers.Dense(channels)
 
+    def build(self, input_shape):
+        middle = (*input_shape[:-1], self.width)
+        for step, shape in zip(
+            [*self.steps, self.expand],
+            [input_shape, *[middle] * len(self.steps)],
+            strict=True,
+        ):
+            step.build(shape)
+
     def call(self, inputs, training=None):
         x = self.steps[0](inputs)
         x = self.steps[1](x, training=training)
@@ -43,6 +52,9 @@ class Gated(layers.Layer):
         self.channels = channels
         self.dense = layers.Dense(channels)
 
+    def build(self, a_shape, b_shape):
+        self.dense.build(a_shape)
+
     def call(self, a, b):
         return self.dense(a) * ops.sigmoid(self.dense(b))
 
@@ -59,6 +71,10 @@ class Tower(keras.Model):
         self.channels, self.masked = channels, masked
         self.block = Bottleneck(channels, 3, masked)
         self.last = layers.Dense(2, activation="tanh")
+
+    def build(self, input_shape):
+        self.block.build(input_shape)
+        self.last.build(input_shape)
 
     def call(self, inputs):
         x = self.block(inputs)
