@@ -99,7 +99,7 @@ class ChannelFlow:
         self._resolve()
 
     def _rule(self, node):
-        rule = rule_for(node.operation)
+        rule = rule_for(node.operation).specialize(node, self)
         always_training = node.kwargs.get("training") is True
         if always_training and not rule.ignores_training:
             return Obstructed(rule, "always runs as in training")

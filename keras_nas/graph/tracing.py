@@ -45,6 +45,23 @@ def takes_training(operation):
     return "training" in inspect.signature(operation.call).parameters
 
 
+def default_training(operation):
+    """Returns what a call takes for `training` unless it is told; or None."""
+    parameters = inspect.signature(operation.call).parameters
+    return parameters["training"].default if "training" in parameters else None
+
+
+def required_arguments(operation):
+    """Returns the names of the call arguments that have no default."""
+    parameters = inspect.signature(operation.call).parameters.values()
+    return [
+        p.name
+        for p in parameters
+        if p.default is p.empty
+        and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+
+
 def is_stock_layer(operation):
     """Whether an operation is one of `keras.layers`."""
     name = type(operation).__name__

@@ -9,8 +9,10 @@ from keras_nas.graph.checks import check_keras_model
 from keras_nas.graph.checks import is_graph
 from keras_nas.graph.rules import has_rule
 from keras_nas.graph.tracing import Untraceable
+from keras_nas.graph.tracing import default_training
 from keras_nas.graph.tracing import is_lambda_layer
 from keras_nas.graph.tracing import is_stock_layer
+from keras_nas.graph.tracing import required_arguments
 from keras_nas.graph.tracing import takes_training
 from keras_nas.graph.tracing import trace
 
@@ -121,12 +123,13 @@ def _input_tensors(model):
             "input_shape)`; a Sequential model may start with a "
             "`keras.Input(shape)`."
         )
-    if "input_shape" not in shapes:
+    required = required_arguments(model)
+    if "input_shape" not in shapes or len(required) > 1:
         raise ValueError(
             f"Model '{model.name}' takes several call arguments, so it cannot "
-            "be called on one structure of inputs. Received shapes: "
-            f"{shapes['shapes_dict']}. Pass `keras.Model(inputs, model.call("
-            "...))` with `inputs = keras.Input(...)` instead."
+            f"be called on one structure of inputs. Received: {required}. "
+            "Pass `keras.Model(inputs, model.call(...))` with `inputs = "
+            "[keras.Input(...), ...]` instead."
         )
     return tree.map_shape_structure(
         lambda shape: keras.Input(shape[1:], dtype=model.input_dtype),
@@ -138,6 +141,7 @@ class _Walker:
     def __init__(self):
         self.nodes = []
         self.training = None  # What an enclosing call was told, if anything.
+        self.overrides = False  # Whether that holds for calls told otherwise.
         self.alias = {}  # By id; `kept_alive` keeps the ids unique.
         self.kept_alive = []
 
@@ -166,8 +170,13 @@ class _Walker:
         ).output
 
     def record(self, operation, *args, **kwargs):
-        if self.training is not None and takes_training(operation):
-            kwargs["training"] = self.training
+        told = kwargs.pop("training", None)
+        if self.training is not None:
+            # Keras notes a layer's default as if the call had said it.
+            is_default = told in (None, default_training(operation))
+            told = self.training if self.overrides or is_default else told
+        if told is not None and takes_training(operation):
+            kwargs["training"] = told
         outputs = _StandIn(operation)(*args, **kwargs)
         args, kwargs = tree.map_structure(self.resolve, (args, kwargs))
         if isinstance(operation, keras.layers.InputLayer):
@@ -183,10 +192,10 @@ class _Walker:
                 Node(operation, args, kwargs, outputs, index, opaque)
             )
         else:
-            before = self.training
-            self.training = kwargs.get("training")
+            before = self.training, self.overrides
+            self.training, self.overrides = told, is_graph(operation)
             self.inline(run, outputs)
-            self.training = before
+            self.training, self.overrides = before
         return outputs
 
     def inside(self, operation, args, kwargs):

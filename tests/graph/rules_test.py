@@ -322,6 +322,9 @@ KEPT_WHOLE = {
                 x, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=1.0
             )
         ),
+        "concatenate rows of turned channels": lambda: branch(
+            lambda xs: ops.concatenate([xs[0], ops.flip(xs[1], 3)], 1)
+        ),
         "mean of channels": lambda: lambda x: ops.mean(x, -1, keepdims=True),
         "mean of all": lambda: lambda x: x - ops.mean(x),
         "every second channel": lambda: lambda x: x[..., ::2],
@@ -336,7 +339,6 @@ KEPT_WHOLE = {
             np.reshape(VECTOR, (4, 1)).tolist()
         ),
         "x + array": lambda: lambda x: x + np.ones(CHANNELS, "float32"),
-        "concatenate rows": lambda: branch(layers.Concatenate(axis=1)),
     },
     "sequence": {
         "lstm": lambda: layers.LSTM(3),
@@ -413,6 +415,24 @@ def test_branches_keep_the_channels_of_both(make, kind):
     width, report = slice_around(make, kind)
     assert width == len({0, 3} | {1, 3})
     assert not report.barriers
+
+
+@pytest.mark.parametrize(
+    "join",
+    [layers.Concatenate(axis=1), lambda xs: ops.concatenate(xs, axis=2)],
+    ids=["rows", "columns"],
+)
+def test_positions_side_by_side(join):
+    inputs = keras.Input((5, 4, 3))
+    a = mask("a_mask")(layers.Dense(4, name="a")(inputs))
+    b = mask("b_mask")(layers.Dense(4, name="b")(inputs))
+    x = layers.Conv2D(3, 3, padding="same")(join([a, b]))
+    model = randomize(keras.Model(inputs, x))
+    sliced, report = assert_slices(decide(model, a_mask=[0, 3], b_mask=[1, 3]))
+    assert sliced.get_layer("a").units == sliced.get_layer("b").units == 3
+    assert not report.barriers
+    assert_slices(decide(model, a_mask=[], b_mask=[2]))
+    assert_slices(decide(model, a_mask=[], b_mask=[]))
 
 
 @pytest.mark.parametrize("make, kind", cases(KEPT_WHOLE))

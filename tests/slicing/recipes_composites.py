@@ -85,8 +85,14 @@ class Tower(keras.Model):
         return super().get_config() | own
 
 
+def dense(x):
+    """Keras takes `x * 0.5` for sparse, and cannot call own layers on it."""
+    return ops.relu(x) if x.sparse else x
+
+
 @operation("composite")
 def composite(net, x, y, option):
+    x, y = dense(x), dense(y)
     gated, shared = digits(option, 2, 2)
     channels = x.shape[-1]
     if gated:
@@ -102,12 +108,14 @@ def composite(net, x, y, option):
 
 @operation("nested_composite")
 def nested_composite(net, x, y, option):
+    x = dense(x)
     make = lambda: Bottleneck(x.shape[-1], 3, masked=True)  # noqa: E731
     return net.shared("nested composite", x, make)(x)
 
 
 @operation("nested_subclassed")
 def nested_subclassed(net, x, y, option):
+    x = dense(x)
     masked = bool(option % 2)
     first, second = net.shared(
         f"tower {masked}", x, lambda: Tower(x.shape[-1], masked)
@@ -118,4 +126,5 @@ def nested_subclassed(net, x, y, option):
 
 @operation("subclassed")
 def subclassed(net, x, y, option):
+    x = dense(x)
     return Tower(x.shape[-1])(x)[option % 2]

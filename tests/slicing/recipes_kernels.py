@@ -81,16 +81,22 @@ def kernels_3d(net, x, y, option):
 
 @operation("einsum_dense")
 def einsum_dense(net, x, y, option):
-    """An EinsumDense that is a Dense of one axis; the last maps two."""
+    """A Dense of one axis. Behind an ellipsis that stands for several axes
+    Keras's symbolic shape is wrong: it turns their order around."""
     kind, bias, act, units = digits(option, 5, 2, 6, 2)
     rank, units = len(x.shape), units + 2
     between = "bcde"[: rank - 2]
+    dots = "..." if rank < 4 else f"a{between}"
     shape = list(x.shape[1:])
     first = shape[:-1] + [units]
     equation, output_shape, name = [
         (f"a{between}x,xy->a{between}y", first, "dense"),
         (f"a{between}x,yx->a{between}y", first, "dense"),
-        ("...x,xy->...y", units, "dense"),
+        (
+            f"{dots}x,xy->{dots}y",
+            units if rank < 4 else first,
+            "dense",
+        ),
         (
             f"a{between}x,xy->ay{between}",
             [units] + shape[:-1],

@@ -17,11 +17,11 @@ _GROUPED = GroupedConvRule()
 class ConvRule(LinearRule):
     """Convolutions; with groups = input channels a depthwise one."""
 
-    def specialize(self, operation):
-        if operation.groups == 1:
+    def specialize(self, node, flow):
+        if node.operation.groups == 1:
             return self
-        depthwise = operation.built and operation.kernel.shape[-2] == 1
-        return _DEPTHWISE if depthwise else _GROUPED
+        is_depthwise = node.operation.kernel.shape[-2] == 1
+        return _DEPTHWISE if is_depthwise else _GROUPED
 
 
 @register_rule(

@@ -33,8 +33,8 @@ class DenseRule(LinearRule):
 class EinsumDenseRule(DenseRule):
     """An EinsumDense that maps one axis to one: a Dense of that axis."""
 
-    def specialize(self, operation):
-        return self if _is_dense(operation) else _EINSUM
+    def specialize(self, node, flow):
+        return self if _is_dense(node.operation) else _EINSUM
 
     def axis(self, node):
         layer = node.operation

@@ -179,18 +179,15 @@ class OtherMergeRule(ElementwiseMergeRule):
 
 @register_rule(layers.Concatenate, "Concatenate")
 class ConcatenateRule(Rule):
-    """Channels side by side; along another axis a barrier."""
+    """Channels side by side."""
 
-    reason = "concatenates along another axis than the channels'"
+    def specialize(self, node, flow):
+        axis = node.operation.axis % len(node.output_tensors[0].shape)
+        axes = {state.axis for state in self.states(node, flow)}
+        return self if axes == {axis} else _POSITIONS
 
     def states(self, node, flow):
-        tensors = node.input_tensors
-        axis = node.operation.axis % len(tensors[0].shape)
-        states = [flow.state(t) for t in tensors]
-        return states if all(s.axis == axis for s in states) else None
-
-    def obstacle(self, node, flow):
-        return self.reason if self.states(node, flow) is None else None
+        return [flow.state(tensor) for tensor in node.input_tensors]
 
     def forward(self, node, flow):
         states = self.states(node, flow)
@@ -239,3 +236,23 @@ class ConcatenateRule(Rule):
         result = piece.join(operands)
         offset = np.concatenate(constants)
         return piece.rescale(result, 1.0, offset) if offset.any() else result
+
+
+class PositionsRule(OtherMergeRule):
+    """A concatenation of positions: channels are tied, and vary along it."""
+
+    def operands(self, node, flow):
+        states = [flow.state(tensor) for tensor in node.input_tensors]
+        axis = node.operation.axis % len(node.output_tensors[0].shape)
+        same = {(state.axis, state.length) for state in states}
+        return states if len(same) == 1 and states[0].axis != axis else None
+
+    def join(self, logic, a, b):
+        nonzero = logic.either(a.nonzero, b.nonzero)
+        return a.replace(alive=nonzero, nonzero=nonzero)
+
+    def constant(self, node, flow, values):
+        return [np.zeros(flow.state(node.output_tensors[0]).length)]
+
+
+_POSITIONS = PositionsRule()

@@ -81,8 +81,7 @@ def rule_for(operation):
     Returns:
         A `Rule`.
     """
-    rule = _registered(operation)
-    return _BARRIER if rule is None else rule.specialize(operation)
+    return _registered(operation) or _BARRIER
 
 
 def has_rule(operation):

@@ -20,8 +20,8 @@ class Rule:
     reason = None  # Why it is a barrier; by default, that nobody knows it.
     ignores_training = False  # Whether it holds for calls as in training too.
 
-    def specialize(self, operation):
-        """Returns the rule to use for this instance; itself by default."""
+    def specialize(self, node, flow):
+        """Returns the rule to use for this call; itself by default."""
         return self
 
     def obstacle(self, node, flow):

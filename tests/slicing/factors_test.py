@@ -1,0 +1,90 @@
+"""The slicer: soft masks, whose factors are folded into weights."""
+
+import keras
+import pytest
+from keras import layers
+
+from keras_nas import slice_model
+from tests.common import architecture_of
+from tests.common import assert_same_function
+from tests.common import head
+from tests.common import randomize
+from tests.slicing.networks import norm
+from tests.slicing.networks import soft
+from tests.slicing.networks import soften
+from tests.slicing.networks import types
+
+FOLDABLE = {
+    "norm": norm,
+    "norm through relu": lambda x: layers.ReLU()(norm(x)),
+    "norm through many": lambda x: layers.Dropout(0.1)(
+        layers.MaxPooling2D(2)(layers.ZeroPadding2D(1)(norm(x)))
+    ),
+    "conv": lambda x: layers.Conv2D(5, 3)(x),
+    "conv relu": lambda x: layers.Conv2D(5, 1, activation="relu")(x),
+    "separable": lambda x: layers.SeparableConv2D(5, 3)(x),
+    "depthwise": lambda x: layers.DepthwiseConv2D(3)(x),
+    "depthwise multiplier": lambda x: layers.DepthwiseConv2D(
+        3, depth_multiplier=2
+    )(x),
+    "global pool": lambda x: layers.GlobalAveragePooling2D()(norm(x)),
+    "another mask": lambda x: soft("m2")(norm(x)),
+}
+
+
+@pytest.mark.parametrize("make", FOLDABLE.values(), ids=FOLDABLE)
+def test_soft_factors_are_folded(make):
+    inputs = keras.Input((6, 6, 3))
+    x = soft("m")(make(layers.Conv2D(5, 1)(inputs)))
+    outputs = layers.Dense(2)(layers.Flatten()(x))
+    model = soften(randomize(keras.Model(inputs, outputs)))
+    result, report = slice_model(model, return_report=True)
+    assert_same_function(model, result)
+    assert "Rescaling" not in types(result)
+    assert any(name == "m" for name, _ in report.folded)
+
+
+NOT_FOLDABLE = {
+    "sigmoid": layers.Activation("sigmoid"),
+    "conv sigmoid": layers.Conv2D(5, 1, activation="sigmoid"),
+    "relu6": layers.ReLU(6.0),
+    "norm without scale": layers.BatchNormalization(scale=False),
+    "softmax": layers.Softmax(),
+    "norm of rows": layers.BatchNormalization(axis=1),
+}
+
+
+@pytest.mark.parametrize("layer", NOT_FOLDABLE.values(), ids=NOT_FOLDABLE)
+def test_soft_factors_that_cannot_be_folded(layer):
+    inputs = keras.Input((6, 6, 3))
+    x = soft("m")(layer(layers.Conv2D(4, 1)(inputs)))
+    model = soften(randomize(keras.Model(inputs, head(x))))
+    result = slice_model(model)
+    assert_same_function(model, result)
+    assert "Rescaling" in types(result)
+
+
+def test_soft_factors_behind_a_tensor_read_elsewhere_too():
+    inputs = keras.Input((6, 6, 3))
+    x = norm(layers.Conv2D(4, 1)(inputs))
+    x = layers.Concatenate()([soft("m")(x), x])
+    model = soften(randomize(keras.Model(inputs, head(x))))
+    assert_same_function(model, slice_model(model))
+
+
+def test_soft_factors_of_one_mask_at_several_places():
+    inputs = keras.Input((6, 6, 3))
+    shared = soft("m")
+    x = shared(norm(layers.Conv2D(4, 1)(inputs)))
+    x = shared(norm(layers.DepthwiseConv2D(3)(shared(layers.ReLU()(x)))))
+    x = shared(layers.Activation("sigmoid")(x))
+    model = soften(randomize(keras.Model(inputs, head(x))))
+    assert_same_function(model, slice_model(model))
+
+
+def test_soft_architecture():
+    inputs = keras.Input((4,))
+    x = layers.Dense(2)(soft("m")(layers.Dense(4)(inputs)))
+    model = soften(randomize(keras.Model(inputs, x)))
+    chosen = architecture_of(model)
+    assert_same_function(model, slice_model(model, chosen))
