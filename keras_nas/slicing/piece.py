@@ -103,12 +103,12 @@ class Piece:
         """
         rule = self.flow.rules[self.node.index]
         if rule.gains_bias(self.node, self.flow, self._cutter.reading):
-            self._cutter.report.fold(self.node.name, "constants into new bias")
+            self.fold("constants into new bias")
             return offset
         if np.any(offset):
             output = self.node.output_tensors[0]
             self._cutter.offsets[id(output)] = offset
-            self._cutter.report.fold(self.node.name, "constants into BatchNorm")
+            self.fold("constants into BatchNorm")
         return None
 
     def _state_in(self, axis):

@@ -161,6 +161,8 @@ class LinearRule(Rule):
         )
         if self.has_bias(layer):
             bias = bias[columns] + offset
+            if offset.any():
+                piece.fold("constants into bias")
         else:
             bias = piece.new_bias(offset)
         scale = piece.folded_scale()
