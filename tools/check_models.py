@@ -9,7 +9,8 @@ BatchNorm statistics, gets masks, which close at random, and is sliced. A row
 passes if the sliced model
 
 * computes what the masked model does: the largest difference is at most 1e-5
-  of the largest logit,
+  of the largest logit; or, where float32's rounding alone makes more of the
+  random network, 1e-9 in float64,
 * costs, counted by its shapes, what `ExpectedFLOPs` and `ExpectedParams` in
   float64, and `decided_cost`, say of the masked model, to the last integer,
 * has no layers but those of Keras, and survives being saved and loaded,
@@ -53,6 +54,8 @@ SMALLEST = (
 )
 CONVERTED = ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50")
 
+FLOAT64_RTOL = 1e-9
+
 # Column of the row -> (heading, width, format of its numbers).
 COLUMNS = {
     "model": ("model", -18, ""),
@@ -76,14 +79,27 @@ def find_models():
 
 
 def check_named(name, seed=0, litert=False):
-    """Builds and checks a network of keras.applications; returns a row."""
+    """Builds and checks a network of keras.applications; returns a row.
+
+    Some random networks are so sensitive that float32's rounding alone moves
+    their outputs by more than is allowed. What fails is looked at again in
+    float64, which tells rounding from errors.
+    """
     try:
-        return check_model(build_model(name), name, seed, litert)
+        row = check_model(build_model(name), name, seed, litert)
+        if row["result"] == "pass":
+            return row
+        keras.config.set_dtype_policy("float64")
+        exact = check_model(build_model(name), name, seed)
+        if exact["result"] == "pass" and exact["difference"] < FLOAT64_RTOL:
+            row["result"] = f"pass (float64: {exact['difference']:.1e})"
+        return row
     except Exception as error:  # The other models go on.
         lines = [*str(error).splitlines(), ""]
         message = f"FAIL: {type(error).__name__}: {lines[0][:300]}"
         return {**dict.fromkeys(COLUMNS), "model": name, "result": message}
     finally:
+        keras.config.set_dtype_policy("float32")
         keras.utils.clear_session()
         gc.collect()
 
@@ -161,7 +177,9 @@ def main(arguments=None):
         print(format_row(row), flush=True)
         if flags.csv:
             write_csv(flags.csv, rows, command)
-    failed = [row["model"] for row in rows if row["result"] != "pass"]
+    failed = [
+        row["model"] for row in rows if not row["result"].startswith("pass")
+    ]
     facts = environment()
     versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
     machine = facts["machine"]

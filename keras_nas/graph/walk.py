@@ -149,9 +149,20 @@ class _Walker:
         if is_graph(model):
             outputs = self.run(model, inputs)
         else:
-            outputs = self.record(model, inputs)
+            outputs = self.record_whole(model, inputs)
         outputs = tree.map_structure(self.resolve, outputs)
         return ChannelGraph(model.name, inputs, outputs, self.nodes)
+
+    def record_whole(self, model, inputs):
+        try:
+            return self.record(model, inputs)
+        except Exception as error:  # Whatever the code of a user may raise.
+            raise ValueError(
+                f"The `call` of model '{model.name}' runs on arrays, but not "
+                "on symbolic inputs, so its graph cannot be read. Write it "
+                "with Keras layers and `keras.ops`, without NumPy. It raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def run(self, model, inputs):
         if isinstance(model, keras.Sequential):

@@ -24,8 +24,12 @@ from tests.slicing import recipes
 EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "170"))
 SEED = os.environ.get("KERAS_NAS_FUZZ_SEED")
 
-# Masks more often than the rest.
-ALL = [*recipes.OPERATIONS, *["mask"] * 6, *["same_mask_other_place"] * 3]
+MASKS = [name for name in recipes.OPERATIONS if "mask" in name]
+WITHOUT_MASKS = [
+    name
+    for name in recipes.OPERATIONS
+    if "mask" not in name and "nested" not in name
+]
 
 
 def steps(names):
@@ -35,6 +39,14 @@ def steps(names):
         strategies.integers(0, 3),
         strategies.integers(0, 255),
     )
+
+
+# Every third step is a mask.
+any_step = strategies.one_of(
+    steps(list(recipes.OPERATIONS)),
+    steps(list(recipes.OPERATIONS)),
+    steps(MASKS),
+)
 
 
 def search(examples, *strategies_of_arguments):
@@ -62,20 +74,34 @@ def check(recipe, seed):
         assert_slices(decide_at_random(model, seed))
 
 
+# What makes a tensor of each rank out of an image.
+OF_RANK = {
+    2: [("global_pool", 0, 0, 0)],
+    3: [("reshape", 0, 0, 2)],
+    4: [],
+    5: [("move", 0, 0, 14)],
+}
+
+
+@pytest.mark.parametrize("option", [37, 229])
+@pytest.mark.parametrize("name", recipes.OPERATIONS)
+def test_each_operation_between_masks(name, option):
+    ranks = recipes.OPERATIONS[name][0]
+    rank = ranks[0] if ranks else 4
+    masked = [("mask", 0, 0, 0)]
+    check(
+        [*masked, *OF_RANK[rank], *masked, (name, 0, 0, option), *masked],
+        option,
+    )
+
+
 @search(
     EXAMPLES,
-    strategies.lists(steps(ALL), min_size=4, max_size=14),
+    strategies.lists(any_step, min_size=4, max_size=14),
     strategies.integers(0, 1000),
 )
 def test_random_networks(recipe, seed):
     check(recipe, seed)
-
-
-WITHOUT_MASKS = [
-    name
-    for name in recipes.OPERATIONS
-    if "mask" not in name and "nested" not in name
-]
 
 
 @search(
@@ -138,6 +164,14 @@ FOUND = {
     "layers that are gone still leave their constants": (
         [("squeeze_excite", 0, 0, 4)],
         118,
+    ),
+    "slopes of a PReLU for each row are not slopes for each channel": (
+        [("mask", 0, 0, 0), ("slopes", 0, 0, 35), ("mask", 0, 0, 0)],
+        35,
+    ),
+    "an RMSNormalization behind a mask of rows has its own channels": (
+        [("mask", 0, 0, 46), ("length_norm", 0, 0, 219)],
+        683,
     ),
 }
 

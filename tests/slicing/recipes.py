@@ -16,8 +16,8 @@ from tests.slicing import recipes_kernels  # noqa: F401
 from tests.slicing import recipes_layers  # noqa: F401
 from tests.slicing import recipes_norms  # noqa: F401
 from tests.slicing import recipes_operations  # noqa: F401
-from tests.slicing.net import OPERATIONS as OPERATIONS
-from tests.slicing.net import Net
+from tests.slicing.recipes_net import OPERATIONS as OPERATIONS
+from tests.slicing.recipes_net import Net
 
 
 def build(recipe, seed=0):

@@ -5,8 +5,8 @@ from keras import layers
 from keras import ops
 
 from tests.common import mask
-from tests.slicing.net import digits
-from tests.slicing.net import operation
+from tests.slicing.recipes_net import digits
+from tests.slicing.recipes_net import operation
 
 
 @keras.saving.register_keras_serializable(package="tests")

@@ -4,8 +4,8 @@ import keras
 from keras import layers
 
 from tests.common import mask
-from tests.slicing.net import digits
-from tests.slicing.net import operation
+from tests.slicing.recipes_net import digits
+from tests.slicing.recipes_net import operation
 
 
 @operation("pool", 4)

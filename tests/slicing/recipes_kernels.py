@@ -2,10 +2,10 @@
 
 from keras import layers
 
-from tests.slicing.net import ACTIVATIONS
-from tests.slicing.net import digits
-from tests.slicing.net import in_groups
-from tests.slicing.net import operation
+from tests.slicing.recipes_net import ACTIVATIONS
+from tests.slicing.recipes_net import digits
+from tests.slicing.recipes_net import in_groups
+from tests.slicing.recipes_net import operation
 
 PADDING = ("valid", "same")
 

@@ -5,9 +5,9 @@ from keras import layers
 from keras import ops
 
 from tests.common import mask
-from tests.slicing.net import ACTIVATIONS
-from tests.slicing.net import digits
-from tests.slicing.net import operation
+from tests.slicing.recipes_net import ACTIVATIONS
+from tests.slicing.recipes_net import digits
+from tests.slicing.recipes_net import operation
 
 
 @operation("conv", 4)

@@ -4,9 +4,9 @@ from keras import layers
 from keras.src.applications.convnext import LayerScale
 from keras.src.applications.convnext import StochasticDepth
 
-from tests.slicing.net import digits
-from tests.slicing.net import in_groups
-from tests.slicing.net import operation
+from tests.slicing.recipes_net import digits
+from tests.slicing.recipes_net import in_groups
+from tests.slicing.recipes_net import operation
 
 
 @operation("group_norm")

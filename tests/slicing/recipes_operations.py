@@ -3,9 +3,9 @@
 from keras import layers
 from keras import ops
 
-from tests.slicing.net import digits
-from tests.slicing.net import in_groups
-from tests.slicing.net import operation
+from tests.slicing.recipes_net import digits
+from tests.slicing.recipes_net import in_groups
+from tests.slicing.recipes_net import operation
 
 
 @operation("split")

@@ -7,12 +7,16 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras import ops
 
 from keras_nas import Architecture
+from keras_nas import count_cost
+from keras_nas import insert_masks
 from keras_nas import slice_model
 from tests.common import architecture_of
 from tests.common import assert_plain
 from tests.common import assert_same_function
+from tests.common import assert_slices
 from tests.common import conv_block
 from tests.common import decide
 from tests.common import head
@@ -112,6 +116,56 @@ def test_not_a_model_is_refused():
     with pytest.raises(ValueError, match="Keras 3"):
         slice_model("model.keras")
 
+
+# Layers that hold more than weights.
+
+
+def test_adapted_normalization_keeps_its_statistics():
+    norm = layers.Normalization(name="normalization")
+    norm.adapt(5.0 + 3.0 * np.random.default_rng(1).normal(size=(8, 6)))
+    inputs = keras.Input((6,))
+    x = layers.Dense(4, name="a")(norm(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.ReLU()(x)))
+    # Not `randomize`: the statistics are what was adapted.
+    before = run(model, inputs_for(model))[0]
+    assert np.abs(before).max() > 0
+    masked = insert_masks(model, seed=0)
+    np.testing.assert_allclose(
+        run(masked, inputs_for(model))[0], before, 1e-5, 1e-6
+    )
+    sliced = slice_model(decide(masked, a_mask=[0, 2]))
+    assert_same_function(masked, sliced)
+    for copy in (masked, sliced):
+        found = copy.get_layer("normalization")
+        np.testing.assert_array_equal(found.mean, norm.mean)
+        np.testing.assert_array_equal(found.variance, norm.variance)
+        assert float(np.abs(found.mean).max()) > 1.0
+
+
+def test_layer_normalization_says_why_it_keeps_all_channels():
+    inputs = keras.Input((4,))
+    x = layers.LayerNormalization(name="n")(mask("m")(layers.Dense(3)(inputs)))
+    model = randomize(keras.Model(inputs, layers.Dense(2)(x)))
+    sliced, report = assert_slices(decide(model, m=[0]))
+    assert report.barriers == [
+        ("n", "its mean and variance are over all channels")
+    ]
+    assert sliced.layers[1].units == 3
+
+
+def test_unused_parts_of_a_split_are_counted_where_they_stand():
+    inputs = keras.Input((4,))
+    x = mask("m")(layers.Dense(6, name="a")(inputs))
+    used, _ = ops.split(x, [2], axis=-1)
+    model = randomize(keras.Model(inputs, layers.Dense(3)(used)))
+    # As it stands, all of `a` is computed; the slicer leaves two channels.
+    assert count_cost(model).macs == 4 * 6 + 2 * 3
+    sliced, _ = assert_slices(decide(model, m=range(6)))
+    assert sliced.get_layer("a").units == 2
+    assert count_cost(sliced).macs == 4 * 2 + 2 * 3
+
+
+# Without keras_nas.
 
 LOAD = """
 import sys

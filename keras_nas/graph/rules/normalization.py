@@ -166,7 +166,10 @@ class RMSNormalizationRule(LengthRule):
     """
 
     def cost(self, node, flow, reading):
-        return {"norm": reading.count(flow.state(node.input_tensors[0]))}
+        axes = np.atleast_1d(node.operation.axis)
+        if len(axes) > 1:
+            return {"norm": int(np.prod(node.operation.scale.shape))}
+        return {"norm": reading.count(flow.view(node, int(axes[0])))}
 
     def constant(self, node, flow, values):
         layer = node.operation
