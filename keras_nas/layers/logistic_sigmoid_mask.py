@@ -70,6 +70,8 @@ class LogisticSigmoidMask(Mask):
     (16,)
     """
 
+    decides_each_channel = True
+
     def __init__(
         self,
         initial_logit=2.5,

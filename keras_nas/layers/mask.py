@@ -32,6 +32,9 @@ class Mask(keras.layers.Layer):
         **kwargs: Base layer keyword arguments, such as `name`.
     """
 
+    # Whether a decision is a list of channels, any of them.
+    decides_each_channel = False
+
     def __init__(self, axis=None, data_format=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         if axis is not None and (

@@ -23,7 +23,7 @@ def round_scales(flow, scales, channel_multiple):
     A width is the number of channels that stay of those that a layer makes;
     channels that are tied count as one. The most probable ones come back
     first. What is gone altogether, behind a mask that keeps nothing, stays
-    gone.
+    gone. Masks that do not decide on each channel are left as they are.
 
     Args:
         flow: A `ChannelFlow`.
@@ -61,7 +61,8 @@ def _places(flow, scales):
         if node.operation not in flow.masks or flow.is_barrier(node):
             continue
         mask = flow.masks.index(node.operation)
-        if not scales[mask].any():
+        is_free = node.operation.decides_each_channel
+        if not is_free or not scales[mask].any():
             continue
         ids = flow.state(node.input_tensors[0]).ids
         for position, group in enumerate(flow.group[ids].tolist()):
