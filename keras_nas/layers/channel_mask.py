@@ -1,13 +1,11 @@
 """The channel mask of DMaskingNAS (FBNetV2), Section 3.1."""
 
-import math
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
 
 from keras_nas.layers.mask import Mask
+from keras_nas.layers.mask import check_temperature
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
@@ -83,14 +81,7 @@ class ChannelMask(Mask):
     ):
         super().__init__(axis, data_format, seed, **kwargs)
         self.choices = _check_choices(choices)
-        is_number = isinstance(temperature, numbers.Real)
-        if not is_number or not 0 < temperature < math.inf:
-            raise ValueError(
-                "Invalid value received for argument `temperature`. Expected "
-                "a positive float, such as the paper's 5.0. Received: "
-                f"temperature={temperature!r}"
-            )
-        self.initial_temperature = float(temperature)
+        self.initial_temperature = check_temperature(temperature)
 
     def build(self, input_shape):
         channels = self.num_channels(input_shape)
@@ -102,14 +93,7 @@ class ChannelMask(Mask):
             dtype="float32",
             autocast=False,
         )
-        self.temperature = self.add_weight(
-            name="temperature",
-            shape=(),
-            initializer=keras.initializers.Constant(self.initial_temperature),
-            dtype="float32",
-            autocast=False,
-            trainable=False,
-        )
+        self.temperature = self.add_temperature()
         numbers = np.reshape(self.options, (-1, 1))
         self._prefixes = (np.arange(channels) < numbers).astype("float32")
         super().build(input_shape)

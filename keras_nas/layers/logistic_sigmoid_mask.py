@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_nas.layers.mask import Mask
+from keras_nas.layers.mask import check_temperature
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
@@ -83,12 +84,6 @@ class LogisticSigmoidMask(Mask):
         **kwargs,
     ):
         super().__init__(axis, data_format, seed, **kwargs)
-        if not _is_finite(temperature) or not temperature > 0:
-            raise ValueError(
-                "Invalid value received for argument `temperature`. Expected "
-                "a positive float, such as the paper's 0.001. Received: "
-                f"temperature={temperature!r}"
-            )
         if not _is_finite(initial_logit):
             raise ValueError(
                 "Invalid value received for argument `initial_logit`. "
@@ -96,7 +91,7 @@ class LogisticSigmoidMask(Mask):
                 f"initial_logit={initial_logit!r}"
             )
         self.initial_logit = float(initial_logit)
-        self.initial_temperature = float(temperature)
+        self.initial_temperature = check_temperature(temperature)
         self.soft_inference = bool(soft_inference)
 
     def build(self, input_shape):
@@ -107,14 +102,7 @@ class LogisticSigmoidMask(Mask):
             dtype="float32",
             autocast=False,
         )
-        self.temperature = self.add_weight(
-            name="temperature",
-            shape=(),
-            initializer=keras.initializers.Constant(self.initial_temperature),
-            dtype="float32",
-            autocast=False,
-            trainable=False,
-        )
+        self.temperature = self.add_temperature()
         super().build(input_shape)
 
     def sample(self):

@@ -1,5 +1,7 @@
 """What every mask layer shares: axis, draws, and the two readings."""
 
+import math
+import numbers
 import weakref
 
 import keras
@@ -107,6 +109,20 @@ class Mask(keras.layers.Layer):
         shape[self.channel_axis(len(shape))] = -1
         return inputs * ops.cast(ops.reshape(scale, shape), inputs.dtype)
 
+    def add_temperature(self):
+        """Returns a weight that holds `initial_temperature`.
+
+        A variable, so that a callback can anneal it without a retrace.
+        """
+        return self.add_weight(
+            name="temperature",
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial_temperature),
+            dtype="float32",
+            autocast=False,
+            trainable=False,
+        )
+
     def _begin_step(self):
         """Advances the draws, once for each call of the outermost model."""
         context = self._get_call_context()
@@ -172,3 +188,19 @@ class Mask(keras.layers.Layer):
             "seed": self.seed,
         }
         return {**super().get_config(), **config}
+
+
+def check_temperature(temperature):
+    """Returns a temperature as a float.
+
+    Raises:
+        ValueError: If it is not a positive, finite number.
+    """
+    is_number = isinstance(temperature, numbers.Real)
+    if is_number and type(temperature) is not bool:
+        if 0 < temperature < math.inf:
+            return float(temperature)
+    raise ValueError(
+        "Invalid value received for argument `temperature`. Expected a "
+        f"positive float. Received: temperature={temperature!r}"
+    )
