@@ -153,14 +153,19 @@ class Piece:
     def rescale(self, tensor, scale, offset):
         """Applies factors and offsets to channels by a stock layer."""
         axis, rank = self._axis_out(), len(tensor.shape)
-        if keras.config.image_data_format() == "channels_first" and rank < 4:
-            raise NotImplementedError(
-                f"Layer '{self.node.name}' leaves factors on its channels that "
-                "no stock layer can hold under the image data format "
-                "'channels_first'. Put the mask right behind a linear layer "
-                "or a BatchNormalization."
-            )
         shape = (-1,) + (1,) * (rank - 1 - axis)
+        if keras.config.image_data_format() == "channels_first" and rank < 4:
+            # There, Rescaling takes every vector for one of image channels.
+            dtype = keras.backend.standardize_dtype(tensor.dtype)
+            for operation, value in (
+                (keras.ops.multiply, scale),
+                (keras.ops.add, offset),
+            ):
+                value = np.asarray(value, dtype)
+                if value.ndim:
+                    value = value.reshape(shape)
+                tensor = operation(tensor, value)
+            return tensor
 
         def nested(value):
             if np.ndim(value) == 0:

@@ -88,3 +88,20 @@ def test_soft_architecture():
     model = soften(randomize(keras.Model(inputs, x)))
     chosen = architecture_of(model)
     assert_same_function(model, slice_model(model, chosen))
+
+
+def test_factors_under_channels_first(tmp_path):
+    """There, Rescaling would take a vector for one of image channels."""
+    keras.config.set_image_data_format("channels_first")
+    try:
+        inputs = keras.Input((5,))
+        x = layers.Dense(4, activation="sigmoid")(inputs)
+        x = layers.Dense(3)(soft("m", axis=-1)(x))
+        model = soften(randomize(keras.Model(inputs, x)))
+        result = slice_model(model)
+        assert_same_function(model, result)
+        result.save(tmp_path / "sliced.keras")
+        loaded = keras.models.load_model(tmp_path / "sliced.keras")
+        assert_same_function(model, loaded)
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -43,8 +43,8 @@ def soften(model):
     return model
 
 
-def soft(name):
-    return mask(name, soft_inference=True)
+def soft(name, **kwargs):
+    return mask(name, soft_inference=True, **kwargs)
 
 
 def siamese(weights=True):
