@@ -1,5 +1,6 @@
 """Regularizers: the expected cost of a model with masks."""
 
+import numbers
 import weakref
 
 import keras
@@ -43,7 +44,9 @@ class ExpectedCost:
             ("strength", strength),
             ("target_strength", target_strength),
         ):
-            if value is not None and not value >= 0:
+            if value is None:
+                continue
+            if not isinstance(value, numbers.Real) or not value >= 0:
                 raise ValueError(
                     f"Invalid value received for argument `{name}`. Expected "
                     f"a float >= 0. Received: {name}={value!r}"

@@ -13,6 +13,7 @@ from keras_nas.graph.formula import Channels
 from keras_nas.graph.formula import Logic
 from keras_nas.graph.rules import Obstructed
 from keras_nas.graph.rules import rule_for
+from keras_nas.graph.tracing import default_training
 from keras_nas.graph.walk import ChannelGraph
 from keras_nas.graph.walk import walk
 from keras_nas.layers.mask import Mask
@@ -93,6 +94,8 @@ class ChannelFlow:
         for node in self.graph.nodes:
             self.rules.append(self._rule(node))
             self.rules[-1].forward(node, self)
+            for tensor in node.mask_tensors:
+                self.fix(self.states[id(tensor)])
         self._tie_shared_calls()
         for tensor in keras.tree.flatten(self.graph.outputs):
             self.fix(self.states[id(tensor)])
@@ -100,8 +103,10 @@ class ChannelFlow:
 
     def _rule(self, node):
         rule = rule_for(node.operation).specialize(node, self)
-        always_training = node.kwargs.get("training") is True
-        if always_training and not rule.ignores_training:
+        told = node.kwargs.get("training") is True
+        # Keras notes a layer's default as if the call had said it.
+        told = told and default_training(node.operation) is not True
+        if told and not rule.ignores_training:
             return Obstructed(rule, "always runs as in training")
         reason = rule.obstacle(node, self)
         return rule if reason is None else Obstructed(rule, reason)

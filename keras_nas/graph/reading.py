@@ -48,6 +48,8 @@ class Reading:
             demands = rule.demand(node, flow, self, out)
             for tensor, demand in zip(node.input_tensors, demands, strict=True):
                 self._demand(tensor, demand)
+            for tensor in node.mask_tensors:
+                self._demand(tensor, self._live[node.index])
         self._keep()
 
     # What the rules and the users of a reading ask for.

@@ -1,6 +1,7 @@
 """What a layer or subclassed model computes inside, as a Functional model."""
 
 import inspect
+import math
 
 import keras
 from keras import tree
@@ -34,10 +35,18 @@ def trace(layer, args, kwargs):
         raise Untraceable("it has an activity regularizer")
     kwargs = {k: v for k, v in kwargs.items() if k != "training"}
     model, calls = _run(layer, args, kwargs, training=None)
-    if takes_training(layer):
-        if _run(layer, args, kwargs, training=True)[1] != calls:
-            raise Untraceable("its call depends on the argument `training`")
+    if takes_training(layer) and not _is_same_in_training(
+        layer, args, kwargs, calls
+    ):
+        raise Untraceable("its call depends on the argument `training`")
     return model
+
+
+def _is_same_in_training(layer, args, kwargs, calls):
+    try:
+        return _run(layer, args, kwargs, training=True)[1] == calls
+    except Untraceable:
+        return False
 
 
 def takes_training(operation):
@@ -96,6 +105,8 @@ def _run(layer, args, kwargs, training):
     before = {id(s): len(s._inbound_nodes) for s in sublayers}
     try:
         model = keras.Model(inputs, layer.call(*args, **kwargs))
+        for operation in model.operations:
+            _fill_in_sizes(operation)
         return model, _calls(model, before)
     except Untraceable:
         raise
@@ -108,6 +119,25 @@ def _run(layer, args, kwargs, training):
     finally:
         for sublayer in sublayers:
             del sublayer._inbound_nodes[before[id(sublayer)] :]
+
+
+def _fill_in_sizes(operation):
+    """Writes -1 for a size that `ops.shape` did not know in the trace."""
+    if isinstance(operation, keras.layers.Layer):
+        return
+    if type(operation).__name__ == "Reshape":
+        sizes, given = list(operation.newshape), operation.input.shape
+        if None in sizes and -1 in sizes and given.count(None) == 1:
+            rest = math.prod(s for s in given if s is not None)
+            rest //= math.prod(s for s in sizes if s not in (None, -1))
+            sizes[sizes.index(-1)] = rest  # The None is the unknown one.
+        if sizes.count(None) == 1 and -1 not in sizes:
+            sizes[sizes.index(None)] = -1
+        operation.newshape = tuple(sizes)
+        operation._auto_config.config["newshape"] = tuple(sizes)
+    for value in _without_name(operation).values():
+        if isinstance(value, (list, tuple)) and None in value:
+            raise Untraceable("its call uses a size that is not known before")
 
 
 def _calls(model, before):

@@ -44,7 +44,14 @@ class Node:
 
     @property
     def input_tensors(self):
-        return _tensors((self.args, self.kwargs))
+        """The tensors that the call is about: all but `mask_tensors`."""
+        kwargs = {k: v for k, v in self.kwargs.items() if k != "mask"}
+        return _tensors((self.args, kwargs))
+
+    @property
+    def mask_tensors(self):
+        """Keras's masks of padded positions, passed as `mask`."""
+        return _tensors(self.kwargs.get("mask"))
 
     @property
     def output_tensors(self):
@@ -73,7 +80,8 @@ class ChannelGraph:
         """Returns a map from tensor id to the nodes that read the tensor."""
         result = {}
         for node in self.nodes:
-            for tensor in {id(t): t for t in node.input_tensors}.values():
+            tensors = [*node.input_tensors, *node.mask_tensors]
+            for tensor in {id(t): t for t in tensors}.values():
                 result.setdefault(id(tensor), []).append(node)
         return result
 

@@ -55,9 +55,20 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
     >>> tuple(masked.get_layer("Conv1_mask").logits.shape)
     (32,)
     """
+    if regularizer is not None and not hasattr(regularizer, "attach"):
+        raise ValueError(
+            "Invalid value received for argument `regularizer`. Expected an "
+            "`ExpectedFLOPs` or other cost, or None. Received: "
+            f"regularizer={regularizer!r}"
+        )
     flow = ChannelFlow(model)
     inserter = _Inserter(flow, mask, seed, _names(model, skip))
     masked = inserter.rebuild(model.name) if inserter.places else None
+    if not inserter.masks and flow.masks:
+        raise ValueError(
+            f"Model '{model.name}' has masks already, and no other place for "
+            "one. Pass the model as it was before masks were inserted."
+        )
     if not inserter.masks:
         reasons = "".join(f"\n{n.name}: {why}" for n, why in flow.barriers)
         raise ValueError(
@@ -70,6 +81,11 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
 
 def _names(model, skip):
     skip = [skip] if isinstance(skip, (str, keras.layers.Layer)) else skip
+    if not isinstance(skip, (list, tuple, set, frozenset)):
+        raise ValueError(
+            "Invalid value received for argument `skip`. Expected layers of "
+            f"the model, or their names. Received: skip={skip!r}"
+        )
     return {getattr(entry, "name", entry) for entry in skip}
 
 
@@ -105,12 +121,24 @@ class _Inserter(Rebuilder):
         return outputs if self._comes_again(tensor) else mask(outputs)
 
     def _behind_normalization(self, node):
-        reader = self.flow.only_reader(node)
-        normalizes = (BatchNormalizationRule, GroupNormalizationRule)
-        if reader is None:
+        (tensor,) = node.output_tensors
+        readers = self.flow.consumers.get(id(tensor), [])
+        outputs = {id(t) for t in keras.tree.flatten(self.graph.outputs)}
+        if len(readers) != 1 or id(tensor) in outputs:
             return node
-        rule = self.flow.rules[reader.index]
-        return reader if isinstance(rule, normalizes) else node
+        (reader,) = readers
+        normalizes = (BatchNormalizationRule, GroupNormalizationRule)
+        if not isinstance(self.flow.rules[reader.index], normalizes):
+            return node
+        return reader if self._is_shared_alike(node, reader) else node
+
+    def _is_shared_alike(self, node, reader):
+        """Whether all calls of a layer read those of one other layer."""
+        calls = [n for n in self.graph.nodes if n.operation is reader.operation]
+        sources = [
+            self.flow.producers.get(id(n.input_tensors[0])) for n in calls
+        ]
+        return all(s and s.operation is node.operation for s in sources)
 
     def _mask_for(self, source, tensor):
         state = self.flow.state(source.output_tensors[0])
@@ -121,19 +149,26 @@ class _Inserter(Rebuilder):
         if self._is_gate(tensor) or self._is_masked(tensor):
             return None
         if id(source.operation) not in self.masks:
-            mask = self.mask(
-                name=self.unique_name(f"{source.name}_mask"),
-                axis=self.flow.state(tensor).axis,
-                seed=self.seed,
-            )
-            if not isinstance(mask, Mask):
-                raise ValueError(
-                    "Invalid value received for argument `mask`. Expected a "
-                    "callable that returns a `keras_nas.layers.Mask`. "
-                    f"Received: {self.mask!r}, which returned {mask!r}"
-                )
-            self.masks[id(source.operation)] = mask
+            name = self.unique_name(f"{source.name}_mask")
+            axis = self.flow.state(tensor).axis
+            self.masks[id(source.operation)] = self._new_mask(name, axis)
         return self.masks[id(source.operation)]
+
+    def _new_mask(self, name, axis):
+        expected = (
+            "Invalid value received for argument `mask`. Expected a callable "
+            "`mask(name=..., axis=..., seed=...)` that returns a mask layer, "
+            "such as `keras_nas.FiGSMask` or, with more arguments, "
+            "`functools.partial(keras_nas.ChannelMask, [8, 16])`. Received: "
+            f"mask={self.mask!r}"
+        )
+        try:
+            mask = self.mask(name=name, axis=axis, seed=self.seed)
+        except TypeError as error:
+            raise ValueError(f"{expected}. {error}") from error
+        if not isinstance(mask, Mask):
+            raise ValueError(f"{expected}, which returned {mask!r}")
+        return mask
 
     def _mask_before(self, node):
         """Returns the mask of the channels that enter a depthwise layer.

@@ -21,6 +21,7 @@ class Rebuilder:
         self.graph = graph
         self.tensors = {}
         self.layers = {}
+        self.variables = {}  # By id of an original variable: its copy.
         self._names = set()
 
     def build(self, node, arguments):
@@ -76,6 +77,8 @@ class Rebuilder:
         outputs = layer(*args, **kwargs)
         if weights is None:
             weights = operation.get_weights()
+            olds = (id(variable) for variable in operation.variables)
+            self.variables.update(zip(olds, layer.variables, strict=False))
         if weights:
             layer.set_weights(weights)
         if hasattr(layer, "finalize_state"):
@@ -101,6 +104,10 @@ class Rebuilder:
         return new
 
     def _replace(self, value):
+        if isinstance(value, keras.Variable):
+            # Of a layer that is copied as it is; else a constant is right.
+            copy = self.variables.get(id(value))
+            return keras.ops.convert_to_numpy(value) if copy is None else copy
         return self.tensors.get(id(value), value)
 
 

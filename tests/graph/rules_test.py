@@ -162,6 +162,7 @@ CUT = {
             6, 6, pad_to_aspect_ratio=True
         ),
         "cropping": lambda: layers.Cropping2D(1),
+        "center crop": lambda: layers.CenterCrop(3, 3),
         "global average": layers.GlobalAveragePooling2D,
         "global max": lambda: layers.GlobalMaxPooling2D(keepdims=True),
         "dropout": lambda: layers.Dropout(0.5),
@@ -189,6 +190,7 @@ CUT = {
         "clip": lambda: lambda x: ops.clip(x, -0.5, 0.5),
         "clip away from 0": lambda: lambda x: ops.clip(x, 0.1, 0.5),
         "mean": lambda: lambda x: ops.mean(x, axis=(1, 2)),
+        "sum": lambda: lambda x: ops.sum(x, axis=2),
         "max": lambda: lambda x: ops.max(x, axis=1, keepdims=True),
         "reshape operation": lambda: (
             lambda x: ops.reshape(x, (-1, 20, CHANNELS))

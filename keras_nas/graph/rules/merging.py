@@ -28,7 +28,7 @@ class ElementwiseMergeRule(Rule):
         states = [flow.state(t) for t in tensors]
         ranks = {len(t.shape) for t in tensors} | {len(output.shape)}
         axes = {s.axis for s in states if s.length > 1}
-        if len(ranks) > 1 or len(axes) > 1 or self.has_arrays(node):
+        if len(ranks) > 1 or len(axes) > 1:
             return None
         for axis in axes:
             sizes = [t.shape[axis] for t in tensors]
@@ -44,6 +44,8 @@ class ElementwiseMergeRule(Rule):
         )
 
     def obstacle(self, node, flow):
+        if self.has_arrays(node):
+            return "one of its operands is an array"
         return self.reason if self.operands(node, flow) is None else None
 
     def forward(self, node, flow):

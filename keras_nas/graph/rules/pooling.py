@@ -29,6 +29,7 @@ from keras_nas.graph.rules.rule import positions
     layers.Cropping1D,
     layers.Cropping2D,
     layers.Cropping3D,
+    layers.CenterCrop,
     "MaxPool",
     "AveragePool",
     "AdaptiveMaxPool",
@@ -76,8 +77,6 @@ class ResizingRule(PoolingRule):
     """Interpolation weights sum to 1, so constants stay; padding adds zeros,
     or another constant."""
 
-    ignores_training = True
-
     def keeps_constants(self, operation):
         return not operation.pad_to_aspect_ratio
 
@@ -111,9 +110,12 @@ class GlobalPoolingRule(PoolingRule):
         return {"pool": size * reading.count(flow.view(node, axis))}
 
 
-@register_rule("Mean", "Max", "Min", "Amax", "Amin")
+@register_rule("Mean", "Max", "Min", "Amax", "Amin", "Sum")
 class ReductionRule(PassThrough):
     """`ops.mean(x, axis)` over positions; over channels a barrier."""
+
+    def keeps_constants(self, operation):
+        return type(operation).__name__ != "Sum"
 
     def axes(self, node):
         rank, axes = len(node.input_tensors[0].shape), node.operation.axis
@@ -128,6 +130,8 @@ class ReductionRule(PassThrough):
 
     def forward(self, node, flow):
         state = flow.state(node.input_tensors[0])
+        if not self.keeps_constants(node.operation):
+            state = state.replace(alive=state.nonzero)
         if not node.operation.keepdims:
             gone = [axis for axis in self.axes(node) if axis < state.axis]
             state = state.replace(axis=state.axis - len(gone))

@@ -124,9 +124,10 @@ def call_on_constants(node, flow, values):
         _one_position(value, flow.state(tensor), tensor)
         for tensor, value in zip(node.input_tensors, values, strict=True)
     )
+    kwargs = {k: v for k, v in node.kwargs.items() if k != "mask"}
     args, kwargs = keras.tree.map_structure(
         lambda t: next(arrays) if isinstance(t, keras.KerasTensor) else t,
-        (node.args, node.kwargs),
+        (node.args, kwargs),
     )
     outputs = keras.tree.flatten(node.operation(*args, **kwargs))
     return [keras.ops.convert_to_numpy(o).reshape(-1) for o in outputs]
