@@ -53,8 +53,9 @@ class Cost:
     """What a model costs; `print` it, or its `table`, for a table.
 
     One multiply-add counts as 1, and only those of convolution and dense
-    kernels count, as in all five papers. Parameters are the trained ones:
-    kernels, biases, and the scales and offsets of normalizations; moving
+    kernels count, as in all five papers. Parameters are those that
+    training can change, frozen or not: kernels, biases, and the scales and
+    offsets of normalizations; moving
     statistics and mask layers do not count. Papers differ in what they count:
     `flops_by("fbnet")`, `params_by("fbnet")` and `table("fbnet")` count as
     the papers of `keras_nas.costs.CONVENTIONS` do.
