@@ -13,9 +13,11 @@ from keras_nas.costs import decided_cost
 from keras_nas.export import export_litert
 from keras_nas.export import export_saved_model
 from keras_nas.export import verify_export
+from keras_nas.layers import BlockChoice
 from keras_nas.layers import ChannelMask
 from keras_nas.layers import FiGSMask
 from keras_nas.layers import LogisticSigmoidMask
+from keras_nas.layers import ResolutionSubsample
 from keras_nas.slicing import insert_masks
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
@@ -23,12 +25,14 @@ from keras_nas.version import __version__
 
 __all__ = [
     "Architecture",
+    "BlockChoice",
     "ChannelMask",
     "Cost",
     "ExpectedFLOPs",
     "ExpectedParams",
     "FiGSMask",
     "LogisticSigmoidMask",
+    "ResolutionSubsample",
     "__version__",
     "count_cost",
     "decided_cost",

@@ -24,7 +24,7 @@ def node_costs(flow, reading):
     exact = reading.ops is np
     used = {}
     for node in flow.graph.nodes:
-        key, live = id(node.operation), reading.live(node)
+        key, live = id(node.operation), reading.runs(node)
         used[key] = reading.maximum(used.get(key, 0.0), live)
     rows = []
     for node, rule in zip(flow.graph.nodes, flow.rules, strict=True):
@@ -34,7 +34,7 @@ def node_costs(flow, reading):
         params_used = used.pop(id(node.operation), 0.0)
         for part in COST_PARTS:
             per_call = part in _PER_CALL
-            times = reading.live(node) if per_call else params_used
+            times = reading.runs(node) if per_call else params_used
             parts[part] = _times(parts[part], times, exact)
         rows.append((node, parts))
     return rows

@@ -4,17 +4,16 @@ import numbers
 import weakref
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_nas.costs.counting import node_costs
+from keras_nas.costs.limits import scale_limits
 from keras_nas.costs.regularized_model import RegularizedFunctional
 from keras_nas.costs.regularized_model import RegularizedSequential
 from keras_nas.graph import flow_of
 from keras_nas.graph.checks import Functional
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
-from keras_nas.graph.decisions import mask_sizes
 from keras_nas.graph.decisions import read_probabilities
 from keras_nas.graph.decisions import read_scales
 
@@ -77,12 +76,17 @@ class ExpectedCost:
         return sum(self.measure(parts) for _, parts in rows)
 
     def full(self, model):
-        """Returns the cost with every mask open, an integer."""
-        return self.decided(model, _constant_scales(model, 1.0))
+        """Returns the cost with every mask open, an integer.
+
+        Of blocks to choose from, the most expensive one counts.
+        """
+        _, largest = scale_limits(flow_of(model), self.measure)
+        return self.decided(model, largest)
 
     def smallest(self, model):
-        """Returns the cost with every mask closed, an integer."""
-        return self.decided(model, _constant_scales(model, 0.0))
+        """Returns the cost with every mask as closed as can be, an integer."""
+        smallest, _ = scale_limits(flow_of(model), self.measure)
+        return self.decided(model, smallest)
 
     def budget(self, model):
         """Returns the target as an absolute number.
@@ -276,8 +280,3 @@ def resolve_target(target, full, smallest):
 
 def _is_whole(value):
     return isinstance(value, (int, float)) and float(value).is_integer()
-
-
-def _constant_scales(model, value):
-    sizes = mask_sizes(flow_of(model))
-    return [np.full(size, value, "float32") for size in sizes]

@@ -39,7 +39,7 @@ def mask_scales(flow, architecture=None):
             f"Masks without a decision: {sorted(set(names) - set(decisions))}. "
             f"Decisions without a mask: {sorted(set(decisions) - set(names))}."
         )
-    return [mask.scale_of(decisions[mask.name]) for mask in flow.masks]
+    return [mask.scale_of(decisions[mask.leader().name]) for mask in flow.masks]
 
 
 def read_architecture(flow, scales=None):
@@ -57,15 +57,20 @@ def read_architecture(flow, scales=None):
         ValueError: If two masks have the same name.
     """
     if scales is None:
-        decisions = [mask.decision() for mask in flow.masks]
+        decisions = [mask.decision() for mask in _leaders(flow)]
     else:
         decisions = [np.flatnonzero(scale).tolist() for scale in scales]
     decisions = dict(zip(_names(flow), decisions, strict=True))
     return Architecture(flow.graph.name, decisions)
 
 
+def _leaders(flow):
+    """Returns the masks that decide; others take over what they decide."""
+    return [mask for mask in flow.masks if mask.leader() is mask]
+
+
 def _names(flow):
-    names = [mask.name for mask in flow.masks]
+    names = [mask.name for mask in _leaders(flow)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(
@@ -105,5 +110,5 @@ def read_scales(flow, scales):
 
 
 def mask_sizes(flow):
-    """Returns the number of channels of every mask of a flow."""
+    """Returns the number of switches of every mask of a flow."""
     return [mask.probabilities().shape[0] for mask in flow.masks]

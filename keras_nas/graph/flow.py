@@ -9,14 +9,17 @@ import keras
 import numpy as np
 
 from keras_nas.graph.checks import check_keras_model
+from keras_nas.graph.conditions import find_conditions
 from keras_nas.graph.formula import Channels
 from keras_nas.graph.formula import Logic
+from keras_nas.graph.resolutions import Resolutions
 from keras_nas.graph.rules import Obstructed
 from keras_nas.graph.rules import rule_for
 from keras_nas.graph.tracing import default_training
 from keras_nas.graph.walk import ChannelGraph
 from keras_nas.graph.walk import walk
-from keras_nas.layers.mask import Mask
+from keras_nas.layers import Mask
+from keras_nas.layers import PerChannelMask
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,27 +69,36 @@ class ChannelFlow:
     Attributes:
         graph: The `ChannelGraph`.
         rules: The rule of each node, in the order of `graph.nodes`.
-        masks: The model's mask layers, in topological order.
+        masks: The model's mask layers, in topological order; those that
+            decide for others among them.
+        outputs: List of the model's output tensors.
         states: Map from tensor id to `ChannelState`, or `None` where no axis
             has a static size.
         sources: List of `(tensor, ids)` of the channels' first appearances.
         fixed: Boolean array by id: channels that no decision can remove.
         barriers: List of `(node, reason)`.
+        resolutions: The `Resolutions`, or `None` if there is no choice.
+        conditions: List of the conditions of each node; see
+            `find_conditions`.
+        edge_conditions: List of those of each node's inputs.
     """
 
     def __init__(self, model):
         is_graph = isinstance(model, ChannelGraph)
         self.graph = model if is_graph else walk(model)
-        self.logic = Logic()
+        self.outputs = keras.tree.flatten(self.graph.outputs)
+        self.masks = self._find_masks()
+        self.logic = Logic(
+            {
+                index: len(mask.options)
+                for index, mask in enumerate(self.masks)
+                if mask.is_exclusive
+            }
+        )
         self.states, self.sources, self.barriers = {}, [], []
         self._noted = set()  # Indices of the nodes among `barriers`.
         self._size, self._ties, self._fixed = 0, [], []
         self.shared = self._shared_operations()
-        self.masks = []
-        for node in self.graph.nodes:
-            operation = node.operation
-            if isinstance(operation, Mask) and operation not in self.masks:
-                self.masks.append(operation)
         for tensor in keras.tree.flatten(self.graph.inputs):
             self.add_source(tensor, len(tensor.shape) - 1, fixed=True)
         self._views = {}
@@ -97,9 +109,32 @@ class ChannelFlow:
             for tensor in node.mask_tensors:
                 self.fix(self.states[id(tensor)])
         self._tie_shared_calls()
-        for tensor in keras.tree.flatten(self.graph.outputs):
+        for tensor in self.outputs:
             self.fix(self.states[id(tensor)])
         self._resolve()
+        self.resolutions = Resolutions(self) if self.graph.wraps else None
+        self.conditions, self.edge_conditions = find_conditions(self)
+
+    def _find_masks(self):
+        masks = {}
+        for layer in [
+            *(wrap.layer for wrap in self.graph.wraps),
+            *(node.operation for node in self.graph.nodes),
+        ]:
+            if isinstance(layer, Mask):
+                masks.setdefault(id(layer.leader()), layer.leader())
+            if isinstance(layer, PerChannelMask):
+                masks.setdefault(id(layer), layer)
+        return list(masks.values())
+
+    def mask_index(self, mask):
+        """Returns where a mask's switches are in the order of `masks`.
+
+        Masks with switches for other things than channels share those of the
+        mask that decides for them.
+        """
+        mask = mask if isinstance(mask, PerChannelMask) else mask.leader()
+        return next(i for i, m in enumerate(self.masks) if m is mask)
 
     def _rule(self, node):
         rule = rule_for(node.operation).specialize(node, self)
@@ -230,7 +265,7 @@ class ChannelFlow:
         """
         (output,) = node.output_tensors
         readers = self.consumers.get(id(output), [])
-        outputs = [id(t) for t in keras.tree.flatten(self.graph.outputs)]
+        outputs = [id(t) for t in self.outputs]
         if len(readers) != 1 or id(output) in outputs:
             return None
         return None if self.is_shared(readers[0]) else readers[0]

@@ -73,6 +73,16 @@ class Channels(tuple):
         return cls([Segment(length, _ON)])
 
     @classmethod
+    def off(cls, length):
+        return cls([Segment(length, _OFF)])
+
+    @classmethod
+    def chosen(cls, length, mask, option):
+        """All on where an exclusive mask has chosen an option."""
+        term = (frozenset([(mask, option, 0)]), TRUE)
+        return cls([Segment(length, frozenset([term]))])
+
+    @classmethod
     def gated(cls, length, gate):
         return cls([Segment(length, frozenset([(frozenset(), gate)]))])
 
@@ -138,9 +148,15 @@ def _runs(index, which):
 
 
 class Logic:
-    """Makes gates and combines channels; the same statement is one object."""
+    """Makes gates and combines channels; the same statement is one object.
 
-    def __init__(self):
+    Args:
+        exclusive: Dictionary from the index of an exclusive mask, of whose
+            switches exactly one is on, to the number of its switches.
+    """
+
+    def __init__(self, exclusive=None):
+        self.exclusive = exclusive or {}
         self._gates = {}
 
     def _gate(self, kind, operands):
@@ -192,7 +208,10 @@ class Logic:
         """Merges terms of equal masks and drops those that others imply."""
         gates = {}
         for masks, gate in terms:
-            gates[masks] = self.any_of([gate, gates.get(masks, gate)])
+            if not self._contradicts(masks):
+                gates[masks] = self.any_of([gate, gates.get(masks, gate)])
+        for mask in self.exclusive:
+            self._merge_options(mask, gates)
         implied = {
             masks
             for masks, gate in gates.items()
@@ -204,3 +223,20 @@ class Logic:
             for masks, gate in gates.items()
             if masks not in implied
         )
+
+    def _contradicts(self, masks):
+        """Whether a term wants two options of an exclusive mask at once."""
+        wanted = [mask for mask, _, _ in masks if mask in self.exclusive]
+        return len(wanted) > len(set(wanted))
+
+    def _merge_options(self, mask, gates):
+        """Adds the terms that hold whichever option is chosen."""
+        options = {}
+        for masks, gate in gates.items():
+            for entry in masks:
+                if entry[0] == mask:
+                    key = masks - {entry}, gate
+                    options.setdefault(key, set()).add(entry[1])
+        for (rest, gate), found in options.items():
+            if len(found) == self.exclusive[mask]:
+                gates[rest] = self.any_of([gate, gates.get(rest, gate)])

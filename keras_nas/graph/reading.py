@@ -10,11 +10,13 @@ of a model that no mask reaches cost nothing at run time.
 """
 
 import numpy as np
-from keras import tree
 
 
 class Reading:
     """Evaluates the formulas of a flow, then the demand, from the back.
+
+    Demands are given the condition of who makes the tensor: what a candidate
+    of a `BlockChoice` needs, if it is chosen. `runs` is not.
 
     Args:
         flow: A `ChannelFlow`.
@@ -32,12 +34,14 @@ class Reading:
         self._probabilities = probabilities
         self._values = {}
         self._gates = {}
+        self._edges = {}  # By tensor id: the demands by condition.
         self._demands = {}
         self._some = {}  # By id of a vector: `(vector, P(some entry))`.
         self._live = {}
         self._counts = {}
-        for tensor in tree.flatten(flow.graph.outputs):
-            self._demand(tensor, 1.0)
+        self._sizes = {}
+        for tensor in flow.outputs:
+            self._demand(tensor, 1.0, frozenset())
         for node, rule in zip(
             reversed(flow.graph.nodes), reversed(flow.rules), strict=True
         ):
@@ -46,10 +50,14 @@ class Reading:
                 [self.some(demand) for demand in out]
             )
             demands = rule.demand(node, flow, self, out)
-            for tensor, demand in zip(node.input_tensors, demands, strict=True):
-                self._demand(tensor, demand)
+            conditions = flow.edge_conditions[node.index]
+            for tensor, demand, condition in zip(
+                node.input_tensors, demands, conditions, strict=True
+            ):
+                self._demand(tensor, demand, condition)
             for tensor in node.mask_tensors:
-                self._demand(tensor, self._live[node.index])
+                condition = flow.conditions[node.index]
+                self._demand(tensor, self._live[node.index], condition)
         self._keep()
 
     # What the rules and the users of a reading ask for.
@@ -64,11 +72,58 @@ class Reading:
 
     def demand(self, tensor):
         """Returns P(some consumer needs the channel), `(channels,)`."""
-        return self._demands.get(id(tensor), 0.0)
+        key = id(tensor)
+        if key not in self._demands:
+            length = self.flow.state(tensor).length
+            given = self._condition(tensor)
+            self._demands[key] = self._merge(
+                self._edges.get(key, {}), given, length
+            )
+        return self._demands[key]
 
     def live(self, node):
-        """Returns P(the node is needed at all)."""
+        """Returns P(the node is needed), given its condition."""
         return self._live[node.index]
+
+    def runs(self, node):
+        """Returns P(the node is computed)."""
+        return self.product(
+            self._holds(self.flow.conditions[node.index]), self.live(node)
+        )
+
+    def positions(self, tensor, axis, node):
+        """Returns the expected number of positions of a tensor.
+
+        Positions are along all axes but the batch and `axis`. Where the
+        resolution is chosen they are the product of the effective sizes
+        (DMaskingNAS, Eq. 6), each a sum over the options weighted by their
+        probabilities.
+
+        Raises:
+            ValueError: If a size is unknown.
+        """
+        resolutions, shape = self.flow.resolutions, tensor.shape
+        if resolutions is None:
+            return static_positions(tensor, axis, node)
+        total = 1
+        for a in range(1, len(shape)):
+            sizes = resolutions.sizes(tensor, a)
+            if a != axis:
+                total = total * self._effective_size(tuple(sizes))
+        return total
+
+    def _effective_size(self, sizes):
+        if len(set(sizes)) == 1:
+            return sizes[0]
+        if sizes not in self._sizes:
+            index = self.flow.mask_index(self.flow.resolutions.mask)
+            weights = self._probabilities[index]
+            if self.ops is np:
+                total = int(np.dot(weights, sizes))
+            else:
+                total = self.ops.sum(weights * np.array(sizes, self.dtype))
+            self._sizes[sizes] = total
+        return self._sizes[sizes]
 
     def kept(self, state):
         """Returns P(channel stays), `(channels,)`."""
@@ -178,16 +233,44 @@ class Reading:
     # How it is computed.
 
     def _segment(self, segment):
-        terms = []
-        for masks, gate in sorted(segment.terms, key=_order):
-            term = self._gate(gate)
-            for mask, at, step in sorted(masks):
-                vector = self._probabilities[mask]
-                stop = at + segment.length if step else at + 1
-                term = self.product(term, vector[at:stop])
-            terms.append(term)
-        value = self.any_of(terms) if terms else 0.0
+        terms = sorted(segment.terms, key=_order)
+        value = self._either(terms, segment.length)
         return value * self._ones(segment.length)
+
+    def _either(self, terms, length):
+        """Returns P(some term holds), `(length,)` or broadcast to it."""
+        exclusive = {
+            entry[0]
+            for masks, _ in terms
+            for entry in masks
+            if entry[0] in self.flow.logic.exclusive
+        }
+        if not exclusive:
+            values = [self._term(*term, length) for term in terms]
+            return self.any_of(values) if values else 0.0
+        mask, options, others = min(exclusive), {}, []
+        for masks, gate in terms:
+            entry = next((e for e in masks if e[0] == mask), None)
+            if entry is None:
+                others.append((masks, gate))
+            else:
+                rest = masks - {entry}, gate
+                options.setdefault(entry[1], []).append(rest)
+        value = 0.0
+        for option, rest in options.items():
+            chosen = self._probabilities[mask][option : option + 1]
+            value = value + chosen * self._either(rest, length)
+        return self.any_of(
+            [self._at_most_one(value), self._either(others, length)]
+        )
+
+    def _term(self, masks, gate, length):
+        term = self._gate(gate)
+        for mask, at, step in sorted(masks):
+            vector = self._probabilities[mask]
+            stop = at + length if step else at + 1
+            term = self.product(term, vector[at:stop])
+        return term
 
     def _ones(self, length):
         return self.ops.ones((length,), self.dtype)
@@ -210,17 +293,77 @@ class Reading:
             result = self.product(result, value)
         return result
 
-    def _demand(self, tensor, demand):
-        before = self._demands.get(id(tensor), 0.0)
-        state = self.flow.state(tensor)
+    def _demand(self, tensor, demand, condition):
+        """Adds a demand on a tensor, which holds under a condition."""
         if not is_constant(demand) and demand.ndim == 0:
-            vector = demand * self._ones(state.length)
-            self._some[id(vector)] = vector, demand
-            demand = vector
-        both = self.maximum(before, demand)
-        if self._is_certain(before) or self._is_certain(demand):
+            demand = self._spread(demand, self.flow.state(tensor).length)
+        edges = self._edges.setdefault(id(tensor), {})
+        edges[condition] = self._larger(edges.get(condition, 0.0), demand)
+
+    def _spread(self, demand, length):
+        vector = demand * self._ones(length)
+        self._some[id(vector)] = vector, demand
+        return vector
+
+    def _larger(self, a, b):
+        both = self.maximum(a, b)
+        if self._is_certain(a) or self._is_certain(b):
             self._some[id(both)] = both, 1.0
-        self._demands[id(tensor)] = both
+        return both
+
+    def _condition(self, tensor):
+        node = self.flow.producers.get(id(tensor))
+        return self.flow.conditions[node.index] if node else frozenset()
+
+    def _holds(self, condition):
+        """Returns P(the options of a condition are chosen)."""
+        result = 1.0
+        for mask, option in sorted(condition):
+            result = self.product(result, self._probabilities[mask][option])
+        return result
+
+    def _merge(self, edges, given, length):
+        """Returns the demand of all edges, given a condition of theirs.
+
+        Demands under options that exclude each other add up, weighted by the
+        probabilities of the options.
+        """
+        rest, total = {}, 0.0
+        for condition, demand in edges.items():
+            if condition == given:
+                total = demand
+            else:
+                rest[condition - given] = demand
+        while rest:
+            mask = min(m for condition in rest for m, _ in condition)
+            options = {}
+            for condition in list(rest):
+                option = next((o for m, o in condition if m == mask), None)
+                if option is not None:
+                    group = options.setdefault(option, {})
+                    group[condition] = rest.pop(condition)
+            demands = {
+                option: self._merge(group, frozenset([(mask, option)]), length)
+                for option, group in options.items()
+            }
+            total = self._larger(total, self._mean(mask, demands, length))
+        return total
+
+    def _mean(self, mask, demands, length):
+        """Returns the demands of the options of a mask, weighted."""
+        values = list(demands.values())
+        if len(values) == len(self.flow.masks[mask].options) and all(
+            is_constant(v) and v == values[0] for v in values
+        ):
+            return values[0]
+        total = 0.0
+        for option, demand in demands.items():
+            chosen = self._probabilities[mask][option]
+            total = total + self.product(demand, chosen)
+        total = self._at_most_one(total)
+        if not is_constant(total) and total.ndim == 0:
+            return self._spread(total, length)
+        return total
 
     def _is_certain(self, vector):
         """Whether some entry of a vector is 1 whatever the masks say."""
@@ -238,6 +381,11 @@ class Reading:
                 if demand == 1.0:
                     self._known[group[state.ids]] = True
                 demand = np.full(state.length, demand, self.dtype)
+            else:
+                # What is never chosen needs nothing of what it is tied to.
+                chosen = self._holds(self._condition(tensor))
+                if not is_constant(chosen):
+                    demand = demand * self.ops.sign(chosen)
             vectors.append(demand)
             ids.append(group[state.ids])
         chosen = [
@@ -258,6 +406,10 @@ class Reading:
         known = self._known[labels].astype(self.dtype)
         kept = self.ops.maximum(kept, known)
         self._kept = self.ops.concatenate([kept, np.ones(1, self.dtype)])
+
+    def _at_most_one(self, total):
+        """Limits a sum over options of which more than one may be open."""
+        return np.minimum(total, 1.0) if self.ops is np else total
 
     def _segment_max(self, data, segments, number):
         if self.ops is np:
@@ -282,6 +434,12 @@ class Whole(Reading):
     def live(self, node):
         return 1.0
 
+    def runs(self, node):
+        return 1.0
+
+    def positions(self, tensor, axis, node):
+        return static_positions(tensor, axis, node)
+
     def kept(self, state):
         return 1.0
 
@@ -290,6 +448,23 @@ class Whole(Reading):
 
     def value(self, channels):
         return 1.0
+
+
+def static_positions(tensor, axis, node):
+    """Returns the number of positions of a tensor: all axes but two.
+
+    Raises:
+        ValueError: If a size is unknown.
+    """
+    shape = [s for i, s in enumerate(tensor.shape) if i not in (0, axis)]
+    if None in shape:
+        raise ValueError(
+            f"The cost of layer '{node.name}' depends on the spatial size of "
+            f"its output, which is unknown. Received: shape={tensor.shape}. "
+            "Build the model with a fixed input size, such as "
+            "keras.Input((224, 224, 3))."
+        )
+    return int(np.prod(shape))
 
 
 def is_constant(value):

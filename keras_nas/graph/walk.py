@@ -15,6 +15,7 @@ from keras_nas.graph.tracing import is_stock_layer
 from keras_nas.graph.tracing import required_arguments
 from keras_nas.graph.tracing import takes_training
 from keras_nas.graph.tracing import trace
+from keras_nas.layers import ResolutionSubsample
 
 
 @dataclasses.dataclass(eq=False)
@@ -29,6 +30,8 @@ class Node:
         index: Position in topological order.
         opaque: Why the inside of a custom layer could not be read, or
             `None`.
+        wrapper: The `ResolutionSubsample` that runs the call at several
+            resolutions, or `None`.
     """
 
     operation: keras.Operation
@@ -37,6 +40,7 @@ class Node:
     outputs: object
     index: int
     opaque: str | None = None
+    wrapper: keras.layers.Layer | None = None
 
     @property
     def name(self):
@@ -59,6 +63,21 @@ class Node:
 
 
 @dataclasses.dataclass(eq=False)
+class Wrap:
+    """One call of a `ResolutionSubsample`, whose inside is inlined.
+
+    Attributes:
+        layer: The `ResolutionSubsample`.
+        entry: The `KerasTensor` that it is given.
+        exit: The `KerasTensor` that it returns.
+    """
+
+    layer: keras.layers.Layer
+    entry: keras.KerasTensor
+    exit: keras.KerasTensor
+
+
+@dataclasses.dataclass(eq=False)
 class ChannelGraph:
     """The calls of a model in topological order.
 
@@ -69,12 +88,14 @@ class ChannelGraph:
         inputs: Structure of the model's input `KerasTensor`s.
         outputs: Structure of its output `KerasTensor`s.
         nodes: List of `Node`.
+        wraps: List of `Wrap`.
     """
 
     name: str
     inputs: object
     outputs: object
     nodes: list
+    wraps: list = dataclasses.field(default_factory=list)
 
     def consumers(self):
         """Returns a map from tensor id to the nodes that read the tensor."""
@@ -150,6 +171,8 @@ class _Walker:
         self.nodes = []
         self.training = None  # What an enclosing call was told, if anything.
         self.overrides = False  # Whether that holds for calls told otherwise.
+        self.wraps = []
+        self.wrapper = None  # The `ResolutionSubsample` around what is walked.
         self.alias = {}  # By id; `kept_alive` keeps the ids unique.
         self.kept_alive = []
 
@@ -159,7 +182,7 @@ class _Walker:
         else:
             outputs = self.record_whole(model, inputs)
         outputs = tree.map_structure(self.resolve, outputs)
-        return ChannelGraph(model.name, inputs, outputs, self.nodes)
+        return ChannelGraph(model.name, inputs, outputs, self.nodes, self.wraps)
 
     def record_whole(self, model, inputs):
         try:
@@ -208,13 +231,24 @@ class _Walker:
         if run is None:
             index = len(self.nodes)
             self.nodes.append(
-                Node(operation, args, kwargs, outputs, index, opaque)
+                Node(
+                    operation,
+                    args,
+                    kwargs,
+                    outputs,
+                    index,
+                    opaque,
+                    self.wrapper,
+                )
             )
         else:
             before = self.training, self.overrides
             self.training, self.overrides = told, is_graph(operation)
             self.inline(run, outputs)
             self.training, self.overrides = before
+            if isinstance(operation, ResolutionSubsample):
+                exit = self.resolve(outputs)
+                self.wraps.append(Wrap(operation, args[0], exit))
         return outputs
 
     def inside(self, operation, args, kwargs):
@@ -223,6 +257,9 @@ class _Walker:
             actual = args[0] if args else kwargs["inputs"]
             inputs = self.stand_ins(actual)
             return lambda: self.run(operation, inputs)
+        if isinstance(operation, ResolutionSubsample):
+            inputs = self.stand_ins(args[0])
+            return lambda: self.run_wrapped(operation, inputs)
         if not isinstance(operation, keras.layers.Layer):
             return None
         is_stock = is_stock_layer(operation) and not is_lambda_layer(operation)
@@ -231,6 +268,18 @@ class _Walker:
         model = trace(operation, args, kwargs)
         inputs = self.stand_ins(_tensors((args, kwargs)))
         return lambda: self.run_plain(model, inputs)
+
+    def run_wrapped(self, operation, inputs):
+        if self.wrapper is not None:
+            raise ValueError(
+                f"'{operation.name}' is inside of '{self.wrapper.name}', and "
+                "both choose a resolution. Expected one around the other's "
+                "place, not inside of it. Wrap the inner layer itself instead."
+            )
+        self.wrapper = operation
+        outputs = self.record(operation.layer, inputs)
+        self.wrapper = None
+        return outputs
 
     def stand_ins(self, actual_inputs):
         # Without a name: the same tensor may be passed twice.

@@ -1,8 +1,21 @@
 """Layers that a user adds to a model."""
 
+from keras_nas.layers.block_choice import BlockChoice
 from keras_nas.layers.channel_mask import ChannelMask
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
 from keras_nas.layers.mask import Mask
+from keras_nas.layers.per_channel_mask import PerChannelMask
+from keras_nas.layers.resolution_subsample import ResolutionSubsample
+from keras_nas.layers.subsampling import subsample
 
-__all__ = ["ChannelMask", "FiGSMask", "LogisticSigmoidMask", "Mask"]
+__all__ = [
+    "BlockChoice",
+    "ChannelMask",
+    "FiGSMask",
+    "LogisticSigmoidMask",
+    "Mask",
+    "PerChannelMask",
+    "ResolutionSubsample",
+    "subsample",
+]

@@ -2,14 +2,13 @@
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_nas.layers.mask import Mask
-from keras_nas.layers.mask import check_temperature
+from keras_nas.layers.gumbel_softmax_mask import GumbelSoftmaxMask
+from keras_nas.layers.per_channel_mask import PerChannelMask
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
-class ChannelMask(Mask):
+class ChannelMask(GumbelSoftmaxMask, PerChannelMask):
     """Learns how many channels stay, out of a list of numbers.
 
     Use it behind the BatchNormalization that follows a convolution;
@@ -40,6 +39,10 @@ class ChannelMask(Mask):
             multiplies it by exp(-0.045) after each epoch.
         axis: Integer, the channel axis. Defaults to that of `data_format`.
         data_format: `"channels_last"` or `"channels_first"`.
+        decided_by: Another `ChannelMask`, called before this one, whose
+            option number i stands for choice number i here: one decision for
+            numbers of channels that belong together, such as those of an
+            expansion and of its squeeze-excite. The choices may repeat then.
         seed: Integer seed of the draws.
         **kwargs: Base layer keyword arguments, such as `name`.
 
@@ -50,7 +53,8 @@ class ChannelMask(Mask):
 
     Raises:
         ValueError: If the choices are not such numbers, their last is not
-            the number of channels, or the temperature is not positive.
+            the number of channels, the temperature is not positive, or
+            `decided_by` has another number of options.
 
     Reference:
         FBNetV2: Differentiable Neural Architecture Search for Spatial and
@@ -76,26 +80,25 @@ class ChannelMask(Mask):
         temperature=5.0,
         axis=None,
         data_format=None,
+        decided_by=None,
         seed=None,
         **kwargs,
     ):
-        super().__init__(axis, data_format, seed, **kwargs)
-        self.choices = _check_choices(choices)
-        self.initial_temperature = check_temperature(temperature)
+        super().__init__(
+            temperature=temperature,
+            decided_by=decided_by,
+            axis=axis,
+            data_format=data_format,
+            seed=seed,
+            **kwargs,
+        )
+        self.choices = _check_choices(choices, decided_by is not None)
 
     def build(self, input_shape):
         channels = self.num_channels(input_shape)
-        self.options = self._options(channels)
-        self.logits = self.add_weight(
-            name="logits",
-            shape=(len(self.options),),
-            initializer="zeros",
-            dtype="float32",
-            autocast=False,
-        )
-        self.temperature = self.add_temperature()
-        numbers = np.reshape(self.options, (-1, 1))
-        self._prefixes = (np.arange(channels) < numbers).astype("float32")
+        options = self._options(channels)
+        numbers = np.reshape(options, (-1, 1))
+        self.add_options(options, np.arange(channels) < numbers)
         super().build(input_shape)
 
     def _options(self, channels):
@@ -112,57 +115,20 @@ class ChannelMask(Mask):
             )
         return list(self.choices)
 
-    def weights_of_options(self):
-        """Returns this step's Gumbel-softmax weights g, `(options,)`."""
-        eps = 2.0**-24
-        uniform = keras.random.uniform(
-            self.logits.shape, dtype="float32", seed=self.seed_generator
-        )
-        uniform = ops.clip(uniform, eps, 1.0 - eps)
-        gumbel = -ops.log(-ops.log(uniform))
-        return ops.softmax((self.logits + gumbel) / self.temperature)
-
-    def sample(self):
-        return ops.matmul(self.weights_of_options(), self._prefixes)
-
-    def probabilities(self):
-        return self.sample()
-
-    def inference_scale(self):
-        return ops.take(
-            ops.convert_to_tensor(self._prefixes), ops.argmax(self.logits), 0
-        )
-
-    def decision(self):
-        best = int(np.argmax(ops.convert_to_numpy(self.logits)))
-        return self.options[best]
-
-    def scale_of(self, decision):
-        if type(decision) is not int or decision not in self.options:
-            raise ValueError(
-                f"Invalid decision for mask '{self.name}'. Expected one of "
-                f"the numbers of channels {self.options}. Received: "
-                f"{decision!r}"
-            )
-        return self._prefixes[self.options.index(decision)]
-
     def get_config(self):
-        config = {
-            "choices": self.choices,
-            "temperature": self.initial_temperature,
-        }
-        return {**super().get_config(), **config}
+        return {**super().get_config(), "choices": self.choices}
 
 
-def _check_choices(choices):
+def _check_choices(choices, may_repeat):
     if type(choices) is int and choices > 0:
         return choices
     if isinstance(choices, (list, tuple)) and choices:
         choices = list(choices)
+        step = 0 if may_repeat else 1
         increasing = all(type(k) is int for k in choices) and all(
-            a < b for a, b in zip([0, *choices], choices, strict=False)
+            b - a >= step for a, b in zip(choices, choices[1:], strict=False)
         )
-        if increasing:
+        if increasing and choices[0] > 0:
             return choices
     raise ValueError(
         "Invalid value received for argument `choices`. Expected a list of "

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_nas.layers.mask import Mask
 from keras_nas.layers.mask import check_temperature
+from keras_nas.layers.per_channel_mask import PerChannelMask
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
-class LogisticSigmoidMask(Mask):
+class LogisticSigmoidMask(PerChannelMask):
     """Learns which channels stay, by a relaxed Bernoulli mask per channel.
 
     Use it behind the BatchNormalization that follows a convolution (before it,
@@ -83,7 +83,9 @@ class LogisticSigmoidMask(Mask):
         seed=None,
         **kwargs,
     ):
-        super().__init__(axis, data_format, seed, **kwargs)
+        super().__init__(
+            axis=axis, data_format=data_format, seed=seed, **kwargs
+        )
         if not _is_finite(initial_logit):
             raise ValueError(
                 "Invalid value received for argument `initial_logit`. "
@@ -143,6 +145,10 @@ class LogisticSigmoidMask(Mask):
         else:
             scale[index] = 1.0
         return scale
+
+    def scale_limits(self):
+        channels = self.logits.shape[0]
+        return np.zeros(channels, "float32"), np.ones(channels, "float32")
 
     def get_config(self):
         config = {

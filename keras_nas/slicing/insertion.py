@@ -11,7 +11,8 @@ from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.graph.rules.normalization import BatchNormalizationRule
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.layers import FiGSMask
-from keras_nas.layers.mask import Mask
+from keras_nas.layers import Mask
+from keras_nas.layers import PerChannelMask
 from keras_nas.slicing.rebuild import Rebuilder
 
 
@@ -43,7 +44,8 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
 
     Raises:
         ValueError: If the model is not a built Keras 3 model, has no place
-            for a mask, or `skip` names a layer it does not have.
+            for a mask, has a `ResolutionSubsample`, or `skip` names a layer
+            it does not have.
 
     Example:
 
@@ -62,6 +64,12 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
             f"regularizer={regularizer!r}"
         )
     flow = ChannelFlow(model)
+    if flow.resolutions is not None:
+        raise ValueError(
+            f"Model '{model.name}' chooses its resolution, and a copy with "
+            "masks would not. Insert masks into the layers first, and put "
+            "those with masks into `keras_nas.ResolutionSubsample`."
+        )
     inserter = _Inserter(flow, mask, seed, _names(model, skip))
     masked = inserter.rebuild(model.name) if inserter.places else None
     if not inserter.masks and flow.masks:
@@ -166,7 +174,7 @@ class _Inserter(Rebuilder):
             mask = self.mask(name=name, axis=axis, seed=self.seed)
         except TypeError as error:
             raise ValueError(f"{expected}. {error}") from error
-        if not isinstance(mask, Mask):
+        if not isinstance(mask, PerChannelMask):
             raise ValueError(f"{expected}, which returned {mask!r}")
         return mask
 

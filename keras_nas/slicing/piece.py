@@ -138,6 +138,14 @@ class Piece:
         length = self.flow.state(self.node.output_tensors[0]).length
         return (values * np.ones(length))[self.kept_out()]
 
+    def all_constants(self, tensor):
+        """Returns the constants of all channels of an original tensor."""
+        return self._cutter.constants(tensor)
+
+    def scale(self):
+        """Returns what the mask that is called has decided."""
+        return self._cutter.scale(self.operation)
+
     def fold(self, what):
         """Adds a line to the report."""
         self._cutter.report.fold(self.node.name, what)

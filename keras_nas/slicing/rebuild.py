@@ -94,9 +94,9 @@ class Rebuilder:
         self._names.add(candidate)
         return candidate
 
-    def _new_input(self, tensor):
+    def _new_input(self, tensor, shape=None):
         new = keras.Input(
-            batch_shape=tensor.shape,
+            batch_shape=shape or tensor.shape,
             dtype=tensor.dtype,
             name=self.unique_name(tensor.name),
         )

@@ -2,13 +2,13 @@
 
 import keras
 import numpy as np
-from keras import tree
 
 from keras_nas.graph import ChannelFlow
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.graph.decisions import read_scales
-from keras_nas.layers.mask import Mask
+from keras_nas.layers import Mask
+from keras_nas.layers import PerChannelMask
 from keras_nas.slicing.piece import Piece
 from keras_nas.slicing.rebuild import Rebuilder
 from keras_nas.slicing.report import SliceReport
@@ -76,9 +76,7 @@ class Cutter(Rebuilder):
     def __init__(self, flow, mask_scales):
         super().__init__(flow.graph)
         self.flow = flow
-        self.mask_scales = dict(
-            zip((id(m) for m in flow.masks), mask_scales, strict=True)
-        )
+        self.mask_scales = mask_scales
         self.reading = read_scales(flow, mask_scales)
         self.report = SliceReport(
             barriers=[(node.name, reason) for node, reason in flow.barriers]
@@ -107,6 +105,18 @@ class Cutter(Rebuilder):
         self.report.tied = tied_layers(self._groups)
         return model
 
+    def scale(self, mask):
+        """Returns what a mask has decided: its switches at inference."""
+        return self.mask_scales[self.flow.mask_index(mask)]
+
+    def _new_input(self, tensor):
+        resolutions = self.flow.resolutions
+        if resolutions is None:
+            return super()._new_input(tensor)
+        option = int(np.argmax(self.scale(resolutions.mask)))
+        shape = resolutions.shapes[option][id(tensor)]
+        return super()._new_input(tensor, shape)
+
     def kept(self, state):
         """Returns the indices of the channels of a state that stay."""
         kept = self.reading.kept(state) * np.ones(state.length)
@@ -123,7 +133,7 @@ class Cutter(Rebuilder):
 
     def build(self, node, arguments):
         """Builds one node; called by the `Rebuilder` in order."""
-        if not self.reading.live(node):
+        if not self.reading.runs(node):
             return None
         rule = self.flow.rules[node.index]
         return rule.rebuild(Piece(node, self, arguments))
@@ -135,8 +145,8 @@ class Cutter(Rebuilder):
             return
         rule = self.flow.rules[node.index]
         if isinstance(node.operation, Mask):
-            values = Piece(node, self).constants_in(rule.axis(node))
-            outputs = [values * self.mask_scales[id(node.operation)]]
+            scale = self.scale(node.operation)
+            outputs = rule.decided_constants(Piece(node, self), scale)
         else:
             values = [self.constants(tensor) for tensor in node.input_tensors]
             outputs = rule.constant(node, self.flow, values)
@@ -151,18 +161,19 @@ class Cutter(Rebuilder):
         return alive.astype(bool)
 
     def _needs_scaling(self, node):
-        if not isinstance(node.operation, Mask) or not self.reading.live(node):
+        is_mask = isinstance(node.operation, PerChannelMask)
+        if not is_mask or not self.reading.runs(node):
             return False
-        scale = self.mask_scales[id(node.operation)]
+        scale = self.scale(node.operation)
         return (scale[self.kept_out(node)] != 1.0).any()
 
     def _fold_mask(self, mask_node):
         """Moves a mask's factors into a linear layer before it, if it can."""
-        scale = self.mask_scales[id(mask_node.operation)]
+        scale = self.scale(mask_node.operation)
         tensor = mask_node.input_tensors[0]
         if self.flow.is_barrier(mask_node):
             return
-        outputs = {id(t) for t in tree.flatten(self.flow.graph.outputs)}
+        outputs = {id(t) for t in self.flow.outputs}
         while True:
             node = self.flow.producers.get(id(tensor))
             alone = len(self.flow.consumers.get(id(tensor), [])) == 1
@@ -189,7 +200,7 @@ class Cutter(Rebuilder):
         """Returns a mask's factors that no layer before it took, if any."""
         if node.index in self._folded_masks or not self._needs_scaling(node):
             return None
-        return self.mask_scales[id(node.operation)][self.kept_out(node)]
+        return self.scale(node.operation)[self.kept_out(node)]
 
     def report_width(self, piece):
         """Adds a line for a layer with a kernel to the report."""

@@ -19,12 +19,24 @@ CORNERS = [
 ]
 
 
+# Mask 3 is exclusive: one of its three options is on.
+OPTIONS = 3
+CHOICES = np.eye(OPTIONS, dtype="float32")
+
+
+def new_logic():
+    return Logic({MASKS: OPTIONS})
+
+
 def value(channels, probabilities):
     """Evaluates channels by a reading of a model without nodes."""
-    graph = types.SimpleNamespace(nodes=[], outputs=[])
+    graph = types.SimpleNamespace(nodes=[])
     nothing = np.zeros(0, int)
     flow = types.SimpleNamespace(
         graph=graph,
+        outputs=[],
+        logic=new_logic(),
+        conditions=[],
         rules=[],
         sources=[],
         group=nothing,
@@ -49,6 +61,13 @@ def masked(index):
 
 def on(logic):
     return Case(Channels.on(LENGTH), lambda masks: np.ones(LENGTH, bool))
+
+
+def chosen(option):
+    return lambda logic: Case(
+        Channels.chosen(LENGTH, MASKS, option),
+        lambda masks: np.full(LENGTH, masks[MASKS][option] > 0),
+    )
 
 
 def combine(kind, make_a, make_b, picks):
@@ -84,7 +103,9 @@ def combine(kind, make_a, make_b, picks):
 
 
 def formulas():
-    leaves = strategies.sampled_from([on, *map(masked, range(MASKS))])
+    leaves = strategies.sampled_from(
+        [on, *map(masked, range(MASKS)), *map(chosen, range(OPTIONS))]
+    )
     picks = strategies.lists(
         strategies.integers(0, 2 * LENGTH - 1),
         min_size=LENGTH,
@@ -101,10 +122,11 @@ def formulas():
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(formulas())
 def test_random_formulas_at_every_corner(make):
-    case = make(Logic())
-    for corner in CORNERS:
+    case = make(new_logic())
+    for corner, choice in itertools.product(CORNERS, CHOICES):
+        switches = [*corner, choice]
         np.testing.assert_array_equal(
-            value(case.channels, corner), case.truth(corner)
+            value(case.channels, switches), case.truth(switches)
         )
 
 
@@ -112,10 +134,11 @@ def test_random_formulas_at_every_corner(make):
 @given(formulas(), formulas())
 def test_formulas_are_monotone_in_probabilities(make_low, make_high):
     """Opening a mask further never closes a channel."""
-    logic = Logic()
+    logic = new_logic()
     channels = logic.either(make_low(logic).channels, make_high(logic).channels)
-    low = np.full((MASKS, LENGTH), 0.3, "float32")
-    high = np.full((MASKS, LENGTH), 0.6, "float32")
+    choice = np.array([0.2, 0.3, 0.5], "float32")
+    low = [*np.full((MASKS, LENGTH), 0.3, "float32"), choice]
+    high = [*np.full((MASKS, LENGTH), 0.6, "float32"), choice]
     assert (value(channels, low) <= value(channels, high) + 1e-6).all()
 
 
@@ -139,6 +162,23 @@ def test_independent_masks():
     three = 1 - (1 - P[0]) * (1 - P[1]) * (1 - P[2])
     channels = logic.either(logic.either(A, B), C)
     np.testing.assert_allclose(value(channels, P), three, 1e-6)
+
+
+def test_options_exclude_each_other():
+    logic = new_logic()
+    x, y, z = (Channels.chosen(LENGTH, MASKS, i) for i in range(OPTIONS))
+    g = np.array([0.2, 0.3, 0.5], "float32")
+    assert logic.both(x, y) == Channels.off(LENGTH)
+    assert logic.either(logic.either(x, y), z).always_on
+    np.testing.assert_allclose(value(logic.either(x, y), [*P, g]), 0.5)
+    # A where x is chosen, B where y is: probabilities add up.
+    mixed = logic.either(logic.both(A, x), logic.both(B, y))
+    np.testing.assert_allclose(
+        value(mixed, [*P, g]), 0.2 * P[0] + 0.3 * P[1], rtol=1e-6
+    )
+    # Whatever is chosen, A.
+    every = logic.either(logic.both(A, y), logic.both(A, z))
+    assert logic.either(every, logic.both(A, x)) == A
 
 
 def test_what_is_implied_is_dropped():

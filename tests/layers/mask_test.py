@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_nas import LogisticSigmoidMask
-from keras_nas.layers import Mask
+from keras_nas.layers import PerChannelMask
 from tests.layers.layer_checks import build_mask
 from tests.layers.layer_checks import draw
 from tests.layers.layer_checks import step_of
@@ -232,7 +232,7 @@ def test_copies_continue_the_draws():
 
 
 @keras.saving.register_keras_serializable(package="keras_nas_tests")
-class _CoinMask(Mask):
+class _CoinMask(PerChannelMask):
     """The smallest subclass: a fair coin per channel."""
 
     def build(self, input_shape):

@@ -5,7 +5,6 @@ from keras import layers
 
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
-from keras_nas.graph.rules.rule import positions
 
 
 @register_rule(layers.MultiHeadAttention)
@@ -24,7 +23,7 @@ class MultiHeadAttentionRule(Rule):
         """
         layer = node.operation
         length = [
-            positions(tensor, len(tensor.shape) - 1, node)
+            reading.positions(tensor, len(tensor.shape) - 1, node)
             for tensor in node.input_tensors[:2]
         ]
         sizes = {"query": 0, "key": 0, "value": 0, "attention_output": 0}

@@ -7,7 +7,6 @@ from keras_nas.graph.rules.depthwise import DepthwiseRule
 from keras_nas.graph.rules.grouped import GroupedConvRule
 from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.registry import register_rule
-from keras_nas.graph.rules.rule import positions
 
 _DEPTHWISE = DepthwiseRule()
 _GROUPED = GroupedConvRule()
@@ -34,8 +33,8 @@ class TransposedConvRule(LinearRule):
     position, a constant input gives different sums at different outputs.
     """
 
-    def positions(self, node):
-        return positions(node.input_tensors[0], self.axis(node), node)
+    def positions(self, node, reading):
+        return reading.positions(node.input_tensors[0], self.axis(node), node)
 
     def is_padded(self, node):
         layer = node.operation

@@ -6,7 +6,6 @@ from keras import layers
 from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
-from keras_nas.graph.rules.rule import positions
 
 
 @register_rule(layers.Dense)
@@ -89,7 +88,7 @@ class EinsumRule(Rule):
             for label, size in zip(kernel, layer.kernel.shape, strict=True)
             if label not in inputs
         ]
-        size = positions(node.input_tensors[0], None, node)
+        size = reading.positions(node.input_tensors[0], None, node)
         kernels = int(np.prod(layer.kernel.shape))
         biases = 0 if layer.bias is None else int(np.prod(layer.bias.shape))
         return {

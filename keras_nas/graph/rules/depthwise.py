@@ -10,7 +10,6 @@ from keras_nas.graph.rules.pass_through import is_homogeneous
 from keras_nas.graph.rules.pass_through import keeps_zero
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
-from keras_nas.graph.rules.rule import positions
 
 
 @register_rule(layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -58,7 +57,7 @@ class DepthwiseRule(Rule):
         n_out = reading.count(flow.state(output))
         kernels = int(np.prod(layer.kernel_size)) * n_out
         return {
-            "macs": positions(output, self.axis(node), node) * kernels,
+            "macs": reading.positions(output, self.axis(node), node) * kernels,
             "kernels": kernels,
             "biases": n_out if layer.use_bias else 0,
         }

@@ -8,7 +8,8 @@ from keras_nas.graph.rules.pass_through import is_homogeneous
 from keras_nas.graph.rules.pass_through import is_linear
 from keras_nas.graph.rules.pass_through import keeps_zero
 from keras_nas.graph.rules.rule import Rule
-from keras_nas.graph.rules.rule import positions
+
+_SPATIAL_ARGUMENTS = "kernel_size", "strides"
 
 
 def channel_axis(layer, rank):
@@ -86,19 +87,26 @@ class LinearRule(Rule):
         """Returns k * k * n_in * n_out."""
         return self.macs(node, 1, n_in, n_out)
 
-    def positions(self, node):
+    def positions(self, node, reading):
         """Returns at how many positions the kernel is applied."""
-        return positions(node.output_tensors[0], self.axis_out(node), node)
+        return reading.positions(
+            node.output_tensors[0], self.axis_out(node), node
+        )
 
     def cost(self, node, flow, reading):
         n_in = reading.count(flow.view(node, self.axis(node)))
         n_out = reading.count(flow.state(node.output_tensors[0]))
         biased = self.has_bias(node.operation)
         return {
-            "macs": self.macs(node, self.positions(node), n_in, n_out),
+            "macs": self.macs(node, self.positions(node, reading), n_in, n_out),
             "kernels": self.kernels(node, n_in, n_out),
             "biases": n_out * (biased or self.gains_bias(node, flow, reading)),
         }
+
+    def is_pointwise(self, node):
+        layer = node.operation
+        sizes = [np.max(getattr(layer, name, 1)) for name in _SPATIAL_ARGUMENTS]
+        return max(sizes) == 1
 
     def gains_bias(self, node, flow, reading):
         """Returns P(a bias must be added to hold folded constants)."""

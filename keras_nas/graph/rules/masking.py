@@ -1,16 +1,33 @@
-"""The rule of all mask layers."""
+"""The rules of mask layers, which the slicer removes."""
+
+import numpy as np
 
 from keras_nas.graph.formula import Channels
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
-from keras_nas.layers.mask import Mask
+from keras_nas.layers import BlockChoice
+from keras_nas.layers import PerChannelMask
 
 
-@register_rule(Mask)
 class MaskRule(Rule):
-    """A masked channel is the constant 0. The slicer removes the layer."""
+    """What the rules of all masks share; `scale` is a mask's decision."""
 
     ignores_training = True
+
+    def is_pointwise(self, node):
+        return True
+
+    def cost(self, node, flow, reading):
+        return {}
+
+    def decided_constants(self, piece, scale):
+        """Returns the constants of the output, given the decision."""
+        raise NotImplementedError
+
+
+@register_rule(PerChannelMask)
+class PerChannelMaskRule(MaskRule):
+    """A masked channel is the constant 0."""
 
     def axis(self, node):
         return node.operation.channel_axis(len(node.input_tensors[0].shape))
@@ -19,7 +36,7 @@ class MaskRule(Rule):
         state = flow.view(node, self.axis(node))
         if state is not flow.state(node.input_tensors[0]):
             flow.note(node, "masks another axis")
-        index = flow.masks.index(node.operation)
+        index = flow.mask_index(node.operation)
         on = Channels.masked(state.length, index)
         flow.states[id(node.output_tensors[0])] = state.replace(
             alive=flow.logic.both(state.alive, on),
@@ -34,14 +51,75 @@ class MaskRule(Rule):
     def is_homogeneous(self, operation):
         return True
 
-    def cost(self, node, flow, reading):
-        return {}
-
-    def constant(self, node, flow, values):
-        return [values[0]]
+    def decided_constants(self, piece, scale):
+        return [piece.constants_in(self.axis(piece.node)) * scale]
 
     def rebuild(self, piece):
         scale = piece.remaining_scale()
         if scale is None:
             return piece.inputs[0]
         return piece.rescale(piece.inputs[0], scale, 0.0)
+
+
+@register_rule(BlockChoice)
+class BlockChoiceRule(MaskRule):
+    """One of the inputs, or zeros; their channels are tied.
+
+    A channel is on if it is on in the candidate that is chosen. What only
+    one candidate needs is computed with the probability of its choice
+    (`Reading.runs`), and the demands of candidates on what they share are
+    added up with these.
+    """
+
+    def forward(self, node, flow):
+        states = [flow.state(tensor) for tensor in node.input_tensors]
+        first = states[0]
+        if len({(state.axis, state.length) for state in states}) > 1:
+            flow.barrier(node, "its candidates have different channel axes")
+            return
+        index = flow.mask_index(node.operation)
+        alive = nonzero = Channels.off(first.length)
+        for option, state in zip(
+            node.operation.input_options, states, strict=True
+        ):
+            chosen = Channels.chosen(first.length, index, option)
+            alive = flow.logic.either(
+                alive, flow.logic.both(state.alive, chosen)
+            )
+            nonzero = flow.logic.either(
+                nonzero, flow.logic.both(state.nonzero, chosen)
+            )
+            flow.tie(first.ids, state.ids)
+        flow.states[id(node.output_tensors[0])] = first.replace(
+            alive=alive, nonzero=nonzero
+        )
+
+    def demand(self, node, flow, reading, out):
+        return out * len(node.input_tensors)
+
+    def edge_option(self, node, flow, index):
+        option = node.operation.input_options[index]
+        return flow.mask_index(node.operation), option
+
+    def decided_constants(self, piece, scale):
+        options = piece.node.operation.input_options
+        return [
+            sum(
+                scale[option] * piece.all_constants(tensor)
+                for option, tensor in zip(
+                    options, piece.node.input_tensors, strict=True
+                )
+            )
+        ]
+
+    def rebuild(self, piece):
+        operation = piece.node.operation
+        chosen = int(np.argmax(piece.scale()))
+        if chosen not in operation.input_options:
+            raise ValueError(
+                f"The choice '{operation.name}' is for '{operation.zero}', "
+                "which is nothing, and there is no shortcut beside it, so the "
+                "network would end there. Expected another decision, or an "
+                "addition of the choice and its shortcut."
+            )
+        return piece.inputs[operation.input_options.index(chosen)]

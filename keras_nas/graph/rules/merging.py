@@ -21,6 +21,9 @@ class ElementwiseMergeRule(Rule):
     is_absorbing = False  # Whether 0 on one side makes 0.
     affine = None  # How operands left out are made up for, if they can be.
 
+    def is_pointwise(self, node):
+        return True
+
     def operands(self, node, flow):
         """Returns the states of the operands, or `None` for a barrier."""
         tensors = node.input_tensors
@@ -183,6 +186,9 @@ class OtherMergeRule(ElementwiseMergeRule):
 class ConcatenateRule(Rule):
     """Channels side by side."""
 
+    def is_pointwise(self, node):
+        return True
+
     def specialize(self, node, flow):
         axis = node.operation.axis % len(node.output_tensors[0].shape)
         axes = {state.axis for state in self.states(node, flow)}
@@ -242,6 +248,9 @@ class ConcatenateRule(Rule):
 
 class PositionsRule(OtherMergeRule):
     """A concatenation of positions: channels are tied, and vary along it."""
+
+    def is_pointwise(self, node):
+        return False
 
     def operands(self, node, flow):
         states = [flow.state(tensor) for tensor in node.input_tensors]

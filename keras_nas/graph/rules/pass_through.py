@@ -87,6 +87,9 @@ class PassThrough(Rule):
         """Whether a channel that is constant over positions stays so."""
         return True
 
+    def is_pointwise(self, node):
+        return True
+
     def forward(self, node, flow):
         state = flow.state(node.input_tensors[0])
         if not self.keeps_constants(node.operation):

@@ -7,7 +7,6 @@ from keras import layers
 from keras_nas.graph.rules.pass_through import IdentityAtInferenceRule
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.graph.rules.registry import register_rule
-from keras_nas.graph.rules.rule import positions
 
 
 @register_rule(
@@ -37,6 +36,9 @@ from keras_nas.graph.rules.rule import positions
 )
 class PoolingRule(IdentityAtInferenceRule):
     """Windows that ignore padding: a constant channel stays that constant."""
+
+    def is_pointwise(self, node):
+        return False
 
     def axis(self, node):
         layer, rank = node.operation, len(node.input_tensors[0].shape)
@@ -106,13 +108,16 @@ class GlobalPoolingRule(PoolingRule):
             return {}
         tensor = node.input_tensors[0]
         axis = self.axis(node)
-        size = positions(tensor, axis, node)
+        size = reading.positions(tensor, axis, node)
         return {"pool": size * reading.count(flow.view(node, axis))}
 
 
 @register_rule("Mean", "Max", "Min", "Amax", "Amin", "Sum")
 class ReductionRule(PassThrough):
     """`ops.mean(x, axis)` over positions; over channels a barrier."""
+
+    def is_pointwise(self, node):
+        return False
 
     def keeps_constants(self, operation):
         return type(operation).__name__ != "Sum"
@@ -143,7 +148,7 @@ class ReductionRule(PassThrough):
             return {}
         tensor = node.input_tensors[0]
         state = flow.state(tensor)
-        size = positions(tensor, state.axis, node)
+        size = reading.positions(tensor, state.axis, node)
         return {"pool": size * reading.count(state)}
 
     def constant(self, node, flow, values):
@@ -153,6 +158,9 @@ class ReductionRule(PassThrough):
 @register_rule("Pad")
 class PadRule(PassThrough):
     """`ops.pad` with zeros around positions; around channels a barrier."""
+
+    def is_pointwise(self, node):
+        return False
 
     def obstacle(self, node, flow):
         state = flow.state(node.input_tensors[0])

@@ -74,6 +74,15 @@ class Rule:
         """Whether a factor s >= 0 on a channel passes through unchanged."""
         return False
 
+    def is_pointwise(self, node):
+        """Whether each position of a map is computed from that one alone."""
+        return False
+
+    def edge_option(self, node, flow, index):
+        """Returns `(mask index, switch)` where input number `index` matters
+        only when that switch of an exclusive mask is on; else `None`."""
+        return None
+
     def can_fold_scale(self, operation):
         """Whether `build` can multiply output channels by factors s >= 0."""
         return False
@@ -103,19 +112,6 @@ class Obstructed(Rule):
 
 
 COST_PARTS = ("macs", "pool", "kernels", "biases", "norm")
-
-
-def positions(tensor, axis, node):
-    """Returns the number of positions of a tensor: all axes but two."""
-    shape = [s for i, s in enumerate(tensor.shape) if i not in (0, axis)]
-    if None in shape:
-        raise ValueError(
-            f"The cost of layer '{node.name}' depends on the spatial size of "
-            f"its output, which is unknown. Received: shape={tensor.shape}. "
-            "Build the model with a fixed input size, such as "
-            "keras.Input((224, 224, 3))."
-        )
-    return int(np.prod(shape))
 
 
 def call_on_constants(node, flow, values):

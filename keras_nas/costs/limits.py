@@ -1,0 +1,40 @@
+"""The cheapest and the most expensive network that masks can decide on."""
+
+import numpy as np
+
+from keras_nas.costs.counting import node_costs
+from keras_nas.graph.decisions import read_scales
+
+
+def scale_limits(flow, measure):
+    """Returns the decisions of the smallest and of the largest network.
+
+    Every mask on channels or resolutions is as closed, or as open, as it can
+    be; of the candidates of a `BlockChoice` it is the one whose own layers
+    cost least, or most, then.
+
+    Args:
+        flow: A `ChannelFlow`.
+        measure: Function from a dictionary of `COST_PARTS` to the cost.
+
+    Returns:
+        Two lists with the switches of every mask.
+    """
+    pairs = [mask.scale_limits() for mask in flow.masks]
+    smallest, largest = (list(scales) for scales in zip(*pairs, strict=True))
+    _choose(flow, measure, smallest, np.argmin)
+    _choose(flow, measure, largest, np.argmax)
+    return smallest, largest
+
+
+def _choose(flow, measure, scales, best):
+    """Replaces "all" by the best option in the scales of exclusive masks."""
+    exclusive = [i for i, mask in enumerate(flow.masks) if mask.is_exclusive]
+    if not exclusive:
+        return
+    costs = {i: np.zeros(len(scales[i])) for i in exclusive}
+    for node, parts in node_costs(flow, read_scales(flow, scales)):
+        for mask, option in flow.conditions[node.index]:
+            costs[mask][option] += measure(parts)
+    for index, values in costs.items():
+        scales[index] = np.eye(len(values), dtype="float32")[best(values)]

@@ -1,0 +1,152 @@
+"""What the masks share that choose one of several options."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_nas.layers.mask import Mask
+from keras_nas.layers.mask import check_temperature
+
+
+class GumbelSoftmaxMask(Mask):
+    """Base class of the masks that choose one of several options.
+
+    In training the options are weighted by a Gumbel-softmax
+    (DMaskingNAS, Eq. 4),
+
+        g_i = softmax_i((alpha_i + eps_i) / tau),    eps_i ~ Gumbel(0, 1),
+
+    with the logits alpha and the temperature tau. There is one draw of g per
+    step, the same for the whole batch and wherever the mask is applied. At
+    inference the option of the largest logit is taken.
+
+    Subclasses call `add_options` in `build`.
+
+    Args:
+        temperature: Positive float, tau at the start. It is held in a
+            variable, `temperature`, for a callback to anneal: the paper
+            multiplies it by exp(-0.045) after each epoch.
+        decided_by: Another mask of this kind with as many options, built
+            before this one. Its draws and its decision are taken over, and
+            this mask has no logits of its own.
+        **kwargs: Keyword arguments of `Mask`, such as `seed` and `name`.
+    """
+
+    def __init__(self, temperature=5.0, decided_by=None, **kwargs):
+        super().__init__(**kwargs)
+        if decided_by is not None and not isinstance(
+            decided_by, GumbelSoftmaxMask
+        ):
+            raise ValueError(
+                "Invalid value received for argument `decided_by`. Expected "
+                "a mask that chooses one of several options, such as a "
+                "`keras_nas.ChannelMask`, or None. Received: "
+                f"decided_by={decided_by!r}"
+            )
+        self.initial_temperature = check_temperature(temperature)
+        self.decided_by = decided_by
+
+    def leader(self):
+        return self if self.decided_by is None else self.decided_by.leader()
+
+    def add_options(self, options, switches):
+        """Adds the logits.
+
+        Args:
+            options: List of plain data, what `decision` returns.
+            switches: Array of shape `(options, switches)`: what is on when an
+                option is taken.
+        """
+        self.options = list(options)
+        self._switches = np.asarray(switches, "float32")
+        if self.decided_by is None:
+            self.logits = self.add_weight(
+                name="logits",
+                shape=(len(self.options),),
+                initializer="zeros",
+                dtype="float32",
+                autocast=False,
+            )
+            self.temperature = self.add_temperature()
+            return
+        if not self.leader().built:
+            raise ValueError(
+                f"Mask '{self.name}' is decided by '{self.leader().name}', "
+                "which is not built yet. Call that one first."
+            )
+        if len(self.leader().options) != len(self.options):
+            raise ValueError(
+                f"Mask '{self.name}' is decided by '{self.leader().name}', so "
+                "it needs as many options. Expected "
+                f"{len(self.leader().options)}. Received: {self.options}"
+            )
+
+    def begin_step(self):
+        if self.decided_by is None:
+            super().begin_step()
+        else:
+            self.leader().begin_step()
+
+    def weights_of_options(self):
+        """Returns this step's Gumbel-softmax weights g, `(options,)`."""
+        leader = self.leader()
+        eps = 2.0**-24
+        uniform = keras.random.uniform(
+            leader.logits.shape, dtype="float32", seed=leader.seed_generator
+        )
+        uniform = ops.clip(uniform, eps, 1.0 - eps)
+        gumbel = -ops.log(-ops.log(uniform))
+        return ops.softmax((leader.logits + gumbel) / leader.temperature)
+
+    def weights_in_call(self, training):
+        """Returns the weights of the options in a call, `(options,)`."""
+        if training:
+            self.begin_step()
+            return self.weights_of_options()
+        number = len(self.options)
+        return ops.one_hot(ops.argmax(self.leader().logits), number)
+
+    def sample(self):
+        return ops.matmul(self.weights_of_options(), self._switches)
+
+    def probabilities(self):
+        return self.sample()
+
+    def inference_scale(self):
+        best = ops.argmax(self.leader().logits)
+        return ops.take(ops.convert_to_tensor(self._switches), best, 0)
+
+    def decision(self):
+        best = np.argmax(ops.convert_to_numpy(self.leader().logits))
+        return self.options[int(best)]
+
+    def scale_of(self, decision):
+        # A follower is given its leader's decision.
+        options = self.leader().options
+        known = [o for o in options if type(o) is type(decision)]
+        if decision not in known:
+            raise ValueError(
+                f"Invalid decision for mask '{self.leader().name}'. Expected "
+                f"one of {options}. Received: {decision!r}"
+            )
+        return self._switches[options.index(decision)]
+
+    def scale_limits(self):
+        return self._switches[0], self._switches[-1]
+
+    def get_config(self):
+        config = {"temperature": self.initial_temperature}
+        if self.decided_by is not None:
+            config["decided_by"] = keras.saving.serialize_keras_object(
+                self.decided_by
+            )
+        return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config.get("decided_by"), dict):
+            config["decided_by"] = keras.saving.deserialize_keras_object(
+                config["decided_by"]
+            )
+        return super().from_config(config)

@@ -1,0 +1,249 @@
+"""The input resolution search of DMaskingNAS, Section 3.2."""
+
+import contextlib
+import inspect
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_nas.layers.gumbel_softmax_mask import GumbelSoftmaxMask
+from keras_nas.layers.mask import Mask
+from keras_nas.layers.subsampling import pair
+from keras_nas.layers.subsampling import put_back
+from keras_nas.layers.subsampling import spatial_axes
+from keras_nas.layers.subsampling import subsample
+
+
+@keras.saving.register_keras_serializable(package="keras_nas")
+class ResolutionSubsample(GumbelSoftmaxMask):
+    """Learns at which input resolution a network works best for its cost.
+
+    It wraps an operation F: a layer, a block or a whole network. F is run at
+    each of the resolutions r_i with the same weights, on evenly spread pixels
+    of the input x (`keras_nas.layers.subsample`); what it returns is put back
+    to where the pixels came from, with zeros in between, and the results are
+    summed with Gumbel-softmax weights (DMaskingNAS, Fig. 2 and 4),
+
+        y = sum_i g_i put_back(F(subsample(x, r_i))).
+
+    The backward pass runs F anew for one resolution after the other, so that
+    memory does not grow with their number. Statistics of BatchNormalization
+    are of the pixels of one resolution, if F contains it.
+
+    Use one for the whole network, or one for each of its blocks, all with the
+    first as `decided_by` and with the sizes that the maps have at that place,
+    which `output_resolutions` of the block before tells. Between them only
+    operations on single pixels are allowed, such as activations, additions
+    and masks. The effective height and width (Eq. 6) of every layer enter
+    `keras_nas.ExpectedFLOPs`, and `keras_nas.slice_model` returns a network
+    whose input has the chosen size.
+
+    Args:
+        resolutions: List of increasing integers, heights and widths, or of
+            pairs (height, width); the last is the size of the input. They
+            need not divide it.
+        layer: F, a layer or model with one input and one output, an image or
+            a vector.
+        temperature: Positive float, tau at the start. It is held in a
+            variable, `temperature`, for a callback to anneal.
+        decided_by: Another `ResolutionSubsample`, called before this one,
+            whose choice this one takes over; it has as many resolutions.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
+        seed: Integer seed of the draws.
+        **kwargs: Base layer keyword arguments, such as `name`.
+
+    Call arguments:
+        inputs: Float tensor `(batch, height, width, channels)`, or
+            `(batch, channels, height, width)`.
+        training: Boolean; draws are made in training only.
+
+    Raises:
+        ValueError: If the resolutions are not increasing sizes, the last is
+            not that of the input, or `layer` is not such a layer.
+
+    Reference:
+        FBNetV2: Differentiable Neural Architecture Search for Spatial and
+        Channel Dimensions, Sections 3.2 and 3.3.
+
+    Example:
+
+    >>> import keras, keras_nas
+    >>> network = keras.Sequential([
+    ...     keras.layers.Conv2D(8, 3, 2, padding="same"),
+    ...     keras.layers.GlobalAveragePooling2D(),
+    ...     keras.layers.Dense(4),
+    ... ])
+    >>> search = keras_nas.ResolutionSubsample([20, 24, 32], network)
+    >>> model = keras.Sequential([keras.Input((32, 32, 3)), search])
+    >>> keras_nas.slice_model(model).input_shape
+    (None, 20, 20, 3)
+    """
+
+    def __init__(
+        self,
+        resolutions,
+        layer,
+        temperature=5.0,
+        decided_by=None,
+        data_format=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(
+            temperature=temperature, decided_by=decided_by, seed=seed, **kwargs
+        )
+        if not isinstance(layer, keras.layers.Layer):
+            raise ValueError(
+                "Invalid value received for argument `layer`. Expected a "
+                f"layer or model. Received: layer={layer!r}"
+            )
+        self.resolutions = _check_resolutions(
+            resolutions, may_repeat=decided_by is not None
+        )
+        self.layer = layer
+        self.data_format = data_format or keras.config.image_data_format()
+        self.spatial_axes = spatial_axes(self.data_format)
+
+    def build(self, input_shape):
+        sizes = tuple(input_shape[a] for a in self.spatial_axes)
+        if len(input_shape) != 4 or sizes != pair(self.resolutions[-1]):
+            raise ValueError(
+                f"The last of the resolutions of '{self.name}' must be the "
+                "size of its input, a batch of images. Received: "
+                f"resolutions={self.resolutions} and an input of the shape "
+                f"{tuple(input_shape)}"
+            )
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        self._output_shapes = [
+            self._output_shape(input_shape, size) for size in self.resolutions
+        ]
+        number = len(self.resolutions)
+        self.add_options(self.resolutions, np.eye(number))
+        self.built = True
+
+    def _output_shape(self, input_shape, size):
+        shape = list(input_shape)
+        for axis, length in zip(self.spatial_axes, pair(size), strict=True):
+            shape[axis] = length
+        output = self.layer.compute_output_shape(tuple(shape))
+        is_shape = isinstance(output, tuple) and len(output) in (2, 4)
+        if not is_shape or isinstance(output[0], tuple):
+            raise ValueError(
+                f"The layer '{self.layer.name}' in '{self.name}' must return "
+                "one tensor, a batch of images or of vectors. Received: a "
+                f"result of the shape {output}"
+            )
+        return output
+
+    @property
+    def output_resolutions(self):
+        """Sizes of what F returns, `(height, width)` for each resolution."""
+        return [
+            tuple(s[a] for a in self.spatial_axes) for s in self._output_shapes
+        ]
+
+    def call(self, inputs, training=False):
+        weights = self.weights_in_call(training)
+        if training:
+            for mask in self._masks():
+                mask.begin_step()
+        trainable = [v.value for v in self.layer.trainable_variables]
+        outputs = 0.0
+        for index in range(len(self.resolutions)):
+            run, changed = self._pure_function(index, training)
+            run = keras.remat(run) if training else run
+            output, *changes = run(weights[index], inputs, *trainable)
+            for variable, change in zip(changed, changes, strict=True):
+                variable.assign_add(ops.cast(change, variable.dtype))
+            outputs = outputs + output
+        return outputs
+
+    def _pure_function(self, index, training):
+        """Returns a function of tensors that can be run again.
+
+        It returns g_i y_i and then the changes, in floats, of those of F's
+        other variables that change, such as moving averages. It writes which
+        these are into the list that is returned beside it.
+        """
+        layer, size, changed = self.layer, self.resolutions[index], []
+        variables = layer.non_trainable_variables
+        before = [v.value for v in variables]
+        kwargs = {}
+        if "training" in inspect.signature(layer.call).parameters:
+            kwargs["training"] = training
+
+        def run(weight, inputs, *trainable):
+            inputs = subsample(inputs, size, self.data_format)
+            with self._held():
+                output, after = layer.stateless_call(
+                    list(trainable), before, inputs, **kwargs
+                )
+            if len(output.shape) == 4:
+                full = [self._output_shapes[-1][a] for a in self.spatial_axes]
+                output = put_back(output, full, self.data_format)
+            moved = [
+                (variable, new - old)
+                for variable, new, old in zip(
+                    variables, after, before, strict=True
+                )
+                if new is not old
+            ]
+            changed[:] = [variable for variable, _ in moved]
+            changes = [ops.cast(change, "float32") for _, change in moved]
+            return ops.cast(weight, output.dtype) * output, *changes
+
+        return run, changed
+
+    def _masks(self):
+        layers = self.layer._flatten_layers()
+        return [layer for layer in layers if isinstance(layer, Mask)]
+
+    def _held(self):
+        """Keeps the draws of masks in F, when the backward pass runs it."""
+        stack = contextlib.ExitStack()
+        for mask in self._masks():
+            stack.enter_context(mask.held())
+        return stack
+
+    def compute_output_shape(self, input_shape):
+        return tuple(self._output_shape(input_shape, self.resolutions[-1]))
+
+    def get_config(self):
+        config = {
+            "resolutions": self.resolutions,
+            "layer": keras.saving.serialize_keras_object(self.layer),
+            "data_format": self.data_format,
+        }
+        return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config):
+        layer = keras.saving.deserialize_keras_object(config["layer"])
+        return super().from_config({**config, "layer": layer})
+
+
+def _check_resolutions(resolutions, may_repeat):
+    if isinstance(resolutions, (list, tuple)) and resolutions:
+        sizes = [
+            pair(r) if isinstance(r, (int, list, tuple)) else ()
+            for r in resolutions
+        ]
+        step = 0 if may_repeat else 1
+        valid = all(
+            len(size) == 2 and all(type(s) is int and s > 0 for s in size)
+            for size in sizes
+        ) and all(
+            all(y >= x for x, y in zip(a, b, strict=True))
+            and sum(b) - sum(a) >= step
+            for a, b in zip(sizes, sizes[1:], strict=False)
+        )
+        if valid:
+            return [r if isinstance(r, int) else list(r) for r in resolutions]
+    raise ValueError(
+        "Invalid value received for argument `resolutions`. Expected a list "
+        "of increasing sizes, such as [96, 112, 128], or of pairs of them. "
+        f"Received: resolutions={resolutions!r}"
+    )
