@@ -57,20 +57,20 @@ def read_architecture(flow, scales=None):
         ValueError: If two masks have the same name.
     """
     if scales is None:
-        decisions = [mask.decision() for mask in _leaders(flow)]
+        decisions = [mask.decision() for mask in deciders(flow)]
     else:
         decisions = [np.flatnonzero(scale).tolist() for scale in scales]
     decisions = dict(zip(_names(flow), decisions, strict=True))
     return Architecture(flow.graph.name, decisions)
 
 
-def _leaders(flow):
+def deciders(flow):
     """Returns the masks that decide; others take over what they decide."""
     return [mask for mask in flow.masks if mask.leader() is mask]
 
 
 def _names(flow):
-    names = [mask.name for mask in _leaders(flow)]
+    names = [mask.name for mask in deciders(flow)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(

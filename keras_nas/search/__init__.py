@@ -1,6 +1,7 @@
-"""Search methods, one a file."""
+"""Searches, one method a file, and the baselines."""
 
+from keras_nas.search.dmasking_nas import DMaskingNAS
 from keras_nas.search.figs import FiGS
 from keras_nas.search.width_multiplier import WidthMultiplier
 
-__all__ = ["FiGS", "WidthMultiplier"]
+__all__ = ["DMaskingNAS", "FiGS", "WidthMultiplier"]

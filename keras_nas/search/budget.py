@@ -88,7 +88,7 @@ class BudgetController(keras.layers.Layer):
         return cost > 1.02 * self.target / self.full
 
 
-def fit_decision_to_budget(search, target):
+def fit_logits_to_budget(search, target):
     """Shifts all logits by one number so that the decision costs <= target.
 
     The shift is the smallest in absolute value that brings the sliced network

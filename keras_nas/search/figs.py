@@ -1,18 +1,12 @@
 """FiGS: fine-grained stochastic architecture search."""
 
-import warnings
-
-import keras
 import numpy as np
 from keras import ops
 
-from keras_nas.costs import ExpectedFLOPs
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
-from keras_nas.graph.decisions import read_scales
-from keras_nas.search.budget import BudgetController
-from keras_nas.search.budget import fit_decision_to_budget
+from keras_nas.search.budget import fit_logits_to_budget
+from keras_nas.search.mask_search import MaskSearch
 from keras_nas.slicing import read_architecture
 from keras_nas.slicing import slice_model
 from keras_nas.slicing.rounding import check_multiple
@@ -20,7 +14,7 @@ from keras_nas.slicing.rounding import round_scales
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 
 
-class FiGS(keras.Model):
+class FiGS(MaskSearch):
     """Searches the widths and operators of a model with masks.
 
     Wrap a model that holds `keras_nas.FiGSMask` layers (put there by hand or
@@ -53,9 +47,9 @@ class FiGS(keras.Model):
         **kwargs: `keras.Model` keyword arguments, such as `name`.
 
     Raises:
-        ValueError: If the model has no masks, is not a built Keras 3 model,
-            or the target is above the full cost or below what closing every
-            mask leaves.
+        ValueError: If the model has no masks, or masks of another kind, is
+            not a built Keras 3 model, or the target is above the full cost
+            or below what closing every mask leaves.
 
     Reference:
         FiGS: Fine-Grained Stochastic Architecture Search, Sections 3.1, 3.2.
@@ -90,25 +84,10 @@ class FiGS(keras.Model):
         channel_multiple=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        if not 0.0 <= ramp <= 1.0:
-            raise ValueError(
-                "Invalid value received for argument `ramp`. Expected a float "
-                f"in [0, 1]. Received: ramp={ramp!r}"
-            )
-        check_has_masks(flow_of(model))
+        super().__init__(model, regularizer, ramp, **kwargs)
+        _check_masks(flow_of(model))
         check_multiple(channel_multiple)
         self.channel_multiple = channel_multiple
-        self.model = model
-        self.regularizer = (
-            regularizer
-            or getattr(model, "cost_regularizer", None)
-            or ExpectedFLOPs(target=0.5)
-        )
-        self.ramp = ramp
-        self.controller = BudgetController(self.regularizer, model)
-        self.full_cost = self.controller.full
-        self._penalty = None
 
     def compile(self, optimizer="adam", *args, mask_optimizer=None, **kwargs):
         """Configures the search for `fit`.
@@ -128,54 +107,17 @@ class FiGS(keras.Model):
             optimizer = PartitionedOptimizer(optimizer, mask_optimizer, special)
         super().compile(optimizer, *args, **kwargs)
 
-    def call(self, inputs, training=None):
-        return self.model(inputs, training=training)
-
-    def compute_loss(
-        self,
-        x=None,
-        y=None,
-        y_pred=None,
-        sample_weight=None,
-        training=True,
-    ):
-        cost = self.regularizer(self.model) / self.full_cost
-        if training:
-            self.controller.update(cost)
-        self._penalty = self.controller.strength() * cost
-        try:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        finally:
-            self._penalty = None
-
-    @property
-    def losses(self):
-        penalty = [] if self._penalty is None else [self._penalty]
-        return [*super().losses, *penalty]
-
-    def fit(self, *args, callbacks=None, **kwargs):
-        """Trains weights and masks; arguments as in `keras.Model.fit`."""
-        callbacks = list(callbacks or [])
-        return super().fit(*args, callbacks=[_Watch(), *callbacks], **kwargs)
-
     def architecture(self):
-        """Returns what the masks have decided, as an `Architecture`."""
-        flow = flow_of(self.model)
-        return read_architecture(flow, self._decided_scales())
+        return read_architecture(flow_of(self.model), self.decided_scales())
 
     def export_model(self, return_report=False):
-        """Returns the decided network as a plain model, weights inherited."""
         return slice_model(
             self.model,
             return_report=return_report,
             channel_multiple=self.channel_multiple,
         )
 
-    def decided_cost(self):
-        """Returns the cost that `export_model()` would have, an integer."""
-        return self.regularizer.decided(self.model, self._decided_scales())
-
-    def _decided_scales(self):
+    def decided_scales(self):
         flow = flow_of(self.model)
         return round_scales(flow, mask_scales(flow), self.channel_multiple)
 
@@ -186,21 +128,15 @@ class FiGS(keras.Model):
         calls this at its end.
         """
         if self.regularizer.target is not None:
-            fit_decision_to_budget(self, self.controller.target)
-        masks, rounded = flow_of(self.model).masks, self._decided_scales()
+            fit_logits_to_budget(self, self.controller.target)
+        masks, rounded = flow_of(self.model).masks, self.decided_scales()
         for mask, scale in zip(masks, rounded, strict=True):
             logits = ops.convert_to_numpy(mask.logits)
             opened = (scale != 0) & (logits <= 0)
             mask.logits.assign(np.where(opened, 1e-3, logits))
 
-    def is_collapsed(self):
-        """Whether no output depends on the input any more."""
-        flow = flow_of(self.model)
-        reading = read_scales(flow, mask_scales(flow))
-        outputs = keras.tree.flatten(flow.graph.outputs)
-        return not any(
-            reading.some(reading.alive(flow.state(t))) for t in outputs
-        )
+    def progress(self):
+        return {"channels_alive": self.channels_alive()}
 
     def channels_alive(self):
         """Returns the share of the masks' channels that are kept now."""
@@ -208,60 +144,13 @@ class FiGS(keras.Model):
         return float((np.concatenate(scales) != 0).mean())
 
 
-class _Watch(keras.callbacks.Callback):
-    """Logs the costs of each epoch and warns when the search is stuck."""
-
-    def __init__(self):
-        super().__init__()
-        self.first_cost = None
-
-    def on_train_begin(self, logs=None):
-        steps, epochs = self.params.get("steps"), self.params["epochs"]
-        total = steps * epochs * self.model.ramp if steps else 0
-        self.model.controller.begin(total)
-        self.first_cost = self._expected()
-
-    def on_epoch_end(self, epoch, logs=None):
-        search, logs = self.model, {} if logs is None else logs
-        logs["expected_cost"] = self._expected()
-        logs["decided_cost"] = search.decided_cost() / search.full_cost
-        logs["channels_alive"] = search.channels_alive()
-        strength = search.controller.strength()
-        logs["strength"] = float(ops.convert_to_numpy(strength))
-        if search.is_collapsed():
-            self._warn_collapsed(f"after epoch {epoch + 1}")
-        elif epoch == max(2, self.params["epochs"] // 2):
-            self._check_effect(logs)
-
-    def on_train_end(self, logs=None):
-        collapsed = self.model.is_collapsed()
-        self.model.finish()
-        if self.model.is_collapsed() and not collapsed:
-            self._warn_collapsed("within the target")
-
-    def _expected(self):
-        cost = self.model.regularizer(self.model.model)
-        return float(ops.convert_to_numpy(cost)) / self.model.full_cost
-
-    def _warn_collapsed(self, when):
-        warnings.warn(
-            f"The network has collapsed: {when} so many masks are closed that "
-            "the output no longer depends on the input. Use a smaller "
-            "strength or a larger target, a smaller `channel_multiple`, or a "
-            "smaller learning rate of the masks.",
-            stacklevel=2,
+def _check_masks(flow):
+    others = [m.name for m in flow.masks if not m.decides_each_channel]
+    if others:
+        raise ValueError(
+            "FiGS decides on each channel by itself. Expected a model with "
+            "`keras_nas.FiGSMask` or `LogisticSigmoidMask` layers only. "
+            f"Received masks of other kinds: {others}. Use "
+            "`keras_nas.search.DMaskingNAS` for those that choose one of "
+            "several options."
         )
-
-    def _check_effect(self, logs):
-        cost, first = logs["expected_cost"], self.first_cost
-        wanted = self.model.controller.wants_less(cost)
-        if wanted and first - cost < 0.01 * first:
-            warnings.warn(
-                "The penalty has no effect: the expected cost was "
-                f"{first:.4f} of the full cost at the start and is "
-                f"{cost:.4f} now. Use a strength ten times larger (one over "
-                f"the full cost is {1 / self.model.full_cost:.1e}), or give "
-                "the masks an optimizer with a larger learning rate: "
-                "`compile(mask_optimizer=...)`.",
-                stacklevel=2,
-            )

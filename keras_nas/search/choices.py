@@ -1,0 +1,147 @@
+"""Meeting a budget with masks that choose one of several options."""
+
+import numpy as np
+from keras import ops
+
+from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import deciders
+
+
+class Choices:
+    """The options of a model's masks, with what they are worth and cost.
+
+    A state is one option for each mask that decides, a list of indices.
+
+    Args:
+        model: A built model with masks that choose one of several options.
+        regularizer: An `ExpectedCost`.
+    """
+
+    def __init__(self, model, regularizer):
+        self.model, self.regularizer = model, regularizer
+        self._masks = flow_of(model).masks
+        self.deciders = deciders(flow_of(model))
+        self.logits = [
+            ops.convert_to_numpy(mask.logits).astype("float64")
+            for mask in self.deciders
+        ]
+        self._leaders = [
+            next(i for i, m in enumerate(self.deciders) if m is mask.leader())
+            for mask in self._masks
+        ]
+        self._known = {}
+
+    def cost(self, state):
+        """Returns the cost of the network that a state decides on."""
+        key = tuple(state)
+        if key not in self._known:
+            scales = [
+                mask.scale_of(self.deciders[leader].options[state[leader]])
+                for mask, leader in zip(self._masks, self._leaders, strict=True)
+            ]
+            self._known[key] = self.regularizer.decided(self.model, scales)
+        return self._known[key]
+
+    def best(self, price=0.0, costs=None):
+        """Returns the state argmax_i (alpha_i - price c_i) of each mask."""
+        costs = costs or [0.0] * len(self.logits)
+        return [
+            int(np.argmax(alpha - price * c))
+            for alpha, c in zip(self.logits, costs, strict=True)
+        ]
+
+    def changes(self, state):
+        """Yields every state that differs in one mask, with its index."""
+        for index, alpha in enumerate(self.logits):
+            for option in range(len(alpha)):
+                if option != state[index]:
+                    yield index, [*state[:index], option, *state[index + 1 :]]
+
+    def marginal_costs(self, state):
+        """Returns the cost of each option, with the others as in a state."""
+        costs = [np.full(len(alpha), 0.0) for alpha in self.logits]
+        for index, option in enumerate(state):
+            costs[index][option] = self.cost(state)
+        for index, changed in self.changes(state):
+            costs[index][changed[index]] = self.cost(changed)
+        return costs
+
+    def decide(self, state):
+        """Raises the logits of a state's options above all others."""
+        for mask, alpha, option in zip(
+            self.deciders, self.logits, state, strict=True
+        ):
+            if np.argmax(alpha) != option:
+                alpha = alpha.copy()
+                alpha[option] = alpha.max() + 1e-3
+                mask.logits.assign(alpha)
+
+
+def fit_choices_to_budget(search, target):
+    """Lets the masks decide on a network within a target.
+
+    If what they decide costs more, one price p for all masks makes the
+    decisions argmax_i (alpha_i - p c_i), of options with the logits alpha_i
+    and the costs c_i of the network with this option and the others as they
+    were: the smallest price that meets the target. Then single masks go back
+    to options of larger logits, as long as the target allows it, the largest
+    difference first.
+
+    Args:
+        search: A search with `model` and `regularizer`, whose masks choose
+            one of several options each.
+        target: The budget, an absolute number.
+    """
+    choices = Choices(search.model, search.regularizer)
+    state = choices.best()
+    if choices.cost(state) <= target:
+        return
+    state = _at_smallest_price(choices, state, target)
+    while True:
+        better = _improved(choices, state, target)
+        if better is None:
+            break
+        state = better
+    choices.decide(state)
+
+
+def _at_smallest_price(choices, state, target):
+    costs = choices.marginal_costs(state)
+    prices = _critical_prices(choices.logits, costs)
+    low, high = 0, len(prices) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if choices.cost(choices.best(prices[middle], costs)) <= target:
+            high = middle
+        else:
+            low = middle + 1
+    return choices.best(prices[low], costs)
+
+
+def _critical_prices(logits, costs):
+    """Returns prices between those at which a decision changes, rising."""
+    critical = [0.0]
+    for alpha, c in zip(logits, costs, strict=True):
+        gains, savings = (
+            np.subtract.outer(alpha, alpha),
+            np.subtract.outer(c, c),
+        )
+        changes = savings != 0
+        critical.extend((gains[changes] / savings[changes]).tolist())
+    critical = np.unique([price for price in critical if price >= 0])
+    between = (critical[1:] + critical[:-1]) / 2
+    return np.array([*between, 2 * critical[-1] + 1.0])
+
+
+def _improved(choices, state, target):
+    """Returns the best change to larger logits within a target, or `None`."""
+    gains = []
+    for index, changed in choices.changes(state):
+        alpha = choices.logits[index]
+        gain = alpha[changed[index]] - alpha[state[index]]
+        if gain > 0:
+            gains.append((gain, changed))
+    for _, changed in sorted(gains, key=lambda g: -g[0]):
+        if choices.cost(changed) <= target:
+            return changed
+    return None

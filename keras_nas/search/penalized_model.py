@@ -1,0 +1,46 @@
+"""A model with masks whose loss includes the penalty of its expected cost."""
+
+import keras
+
+
+class PenalizedModel(keras.Model):
+    """Trains a model with masks on the task loss plus the penalty of a cost.
+
+    Args:
+        model: A built model with masks.
+        regularizer: An `ExpectedCost`.
+        controller: The `BudgetController` that says how strong the penalty is.
+        **kwargs: `keras.Model` keyword arguments, such as `name`.
+    """
+
+    def __init__(self, model, regularizer, controller, **kwargs):
+        super().__init__(**kwargs)
+        self.model = model
+        self.regularizer = regularizer
+        self.controller = controller
+        self._penalty = None
+
+    def call(self, inputs, training=None):
+        return self.model(inputs, training=training)
+
+    def compute_loss(
+        self,
+        x=None,
+        y=None,
+        y_pred=None,
+        sample_weight=None,
+        training=True,
+    ):
+        cost = self.regularizer(self.model) / self.controller.full
+        if training:
+            self.controller.update(cost)
+        self._penalty = self.controller.strength() * cost
+        try:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        finally:
+            self._penalty = None
+
+    @property
+    def losses(self):
+        penalty = [] if self._penalty is None else [self._penalty]
+        return [*super().losses, *penalty]
