@@ -5,12 +5,14 @@ from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.published import published_names
 from keras_nas.spaces.published import published_network
 from keras_nas.spaces.published import published_record
+from keras_nas.spaces.search_space import SearchSpace
 from keras_nas.spaces.small_networks import find_network
 from keras_nas.spaces.small_networks import mobile_network
 from keras_nas.spaces.small_networks import residual_network
 
 __all__ = [
     "Architecture",
+    "SearchSpace",
     "build_from_blocks",
     "find_network",
     "mobile_network",
