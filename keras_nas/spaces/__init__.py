@@ -2,6 +2,7 @@
 
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.blocks import build_from_blocks
+from keras_nas.spaces.mbconv_space import MBConvSpace
 from keras_nas.spaces.published import published_names
 from keras_nas.spaces.published import published_network
 from keras_nas.spaces.published import published_record
@@ -12,6 +13,7 @@ from keras_nas.spaces.small_networks import residual_network
 
 __all__ = [
     "Architecture",
+    "MBConvSpace",
     "SearchSpace",
     "build_from_blocks",
     "find_network",
