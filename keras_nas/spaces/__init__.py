@@ -2,6 +2,11 @@
 
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.blocks import build_from_blocks
+from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
+from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
+from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
+from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_l
+from keras_nas.spaces.fbnet_v2_released import released_architecture
 from keras_nas.spaces.mbconv_space import MBConvSpace
 from keras_nas.spaces.published import published_names
 from keras_nas.spaces.published import published_network
@@ -16,10 +21,15 @@ __all__ = [
     "MBConvSpace",
     "SearchSpace",
     "build_from_blocks",
+    "fbnet_v2_f",
+    "fbnet_v2_largest",
+    "fbnet_v2_released_f",
+    "fbnet_v2_released_l",
     "find_network",
     "mobile_network",
     "published_names",
     "published_network",
     "published_record",
+    "released_architecture",
     "residual_network",
 ]
