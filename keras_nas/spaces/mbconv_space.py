@@ -8,6 +8,7 @@ from keras_nas.spaces.mbconv_parts import se_hidden
 from keras_nas.spaces.mbconv_rows import are_types
 from keras_nas.spaces.mbconv_rows import is_increasing
 from keras_nas.spaces.mbconv_rows import read_rows
+from keras_nas.spaces.mbconv_supernet import build_supernet
 from keras_nas.spaces.search_space import SearchSpace
 
 
@@ -167,6 +168,36 @@ class MBConvSpace(SearchSpace):
             self.name,
             momentum,
             epsilon,
+        )
+
+    def supernet(
+        self,
+        classes=1000,
+        temperature=5.0,
+        seed=None,
+        momentum=0.99,
+        epsilon=1e-3,
+    ):
+        """Returns the model that holds all networks of the space.
+
+        Its masks are called as the decisions are, so that
+        `keras_nas.slice_model(supernet, architecture)` is the network of an
+        architecture, with the supernet's weights. Search it with
+        `keras_nas.search.DMaskingNAS`.
+
+        Args:
+            classes: Integer, the number of logits.
+            temperature: Float, tau of all masks at the start.
+            seed: Integer seed of all draws.
+            momentum: Float, that of every BatchNormalization.
+            epsilon: Float, that of every BatchNormalization.
+
+        Returns:
+            A Functional model of images of the largest resolution that
+            returns logits.
+        """
+        return build_supernet(
+            self, classes, temperature, seed, momentum, epsilon
         )
 
     def _values(self, architecture):
