@@ -1,13 +1,10 @@
-"""What all methods do around their search: train, export, verify, report.
+"""What the stages of all experiments do: train, export, verify, write.
 
-Stages, each done once: `full` trains the full network; `search` is the
-method's own; `retrain` trains the network that it found; `width_multiplier`
-trains a uniformly narrowed network of the same budget the same way; `export`
-writes and times files; `verify` proves that they compute the same. Search,
-training and test use disjoint splits.
+Search, training and test use disjoint splits.
 """
 
 import dataclasses
+import functools
 import itertools
 import os
 import sys
@@ -32,6 +29,19 @@ class Context:
     seed: int
     data: object
     strategy: object
+    load: object
+
+    def at(self, image_size, **kwargs):
+        """Returns the same context with other images.
+
+        Args:
+            image_size: Integer, the size that images are resized to.
+            **kwargs: Of `keras_nas.data.load`.
+        """
+        if image_size == self.data.input_shape[0] and not kwargs:
+            return self
+        data = self.load(image_size=image_size, **kwargs)
+        return dataclasses.replace(self, data=data)
 
     def network(self):
         """Returns the full network, with the same weights at every call."""
@@ -56,22 +66,24 @@ class Context:
         """Returns the accuracy on the test split, in [0, 1]."""
         if not model.compiled:
             model.compile(loss=self.loss(model), metrics=["accuracy"])
-        return float(model.evaluate(self.data.test, verbose=0)[1])
+        test = self.at(model.input_shape[1]).data.test
+        return float(model.evaluate(test, verbose=0)[1])
 
 
 def open_context(run, preset, flags):
     """Returns the `Context` of a run, with its data loaded."""
-    datasets = data.load(
+    load = functools.partial(
+        data.load,
         preset.dataset,
-        image_size=preset.image_size,
         batch_size=preset.batch_size,
         data_dir=flags.data_dir,
         seed=flags.seed,
         augment=preset.augment,
         download=flags.download,
     )
+    datasets = load(image_size=preset.image_size)
     strategy = find_strategy(flags.strategy)
-    return Context(run, preset, flags.seed, datasets, strategy)
+    return Context(run, preset, flags.seed, datasets, strategy, load)
 
 
 def progress():
@@ -84,12 +96,13 @@ def train(context, model, name):
 
     Args:
         context: The `Context`.
-        model: A Keras model, trained in place.
+        model: A Keras model, trained in place, on images of its input size.
         name: Name of the training; the model becomes `<name>.keras`.
 
     Returns:
-        Dictionary with `macs`, `params` and `test_accuracy`.
+        Dictionary with `macs`, `params`, `input_size` and `test_accuracy`.
     """
+    context = context.at(model.input_shape[1])
     epochs = context.preset.train_epochs
     steps = context.data.steps("train")
     with context.strategy.scope():
@@ -113,6 +126,7 @@ def train(context, model, name):
     return {
         "macs": cost.macs,
         "params": cost.params,
+        "input_size": model.input_shape[1],
         "test_accuracy": accuracy,
     }
 
@@ -156,8 +170,9 @@ def export_stage(context, names):
     return facts
 
 
-def samples(context):
-    """Returns test images, as many as `verify_samples` says."""
+def samples(context, model):
+    """Returns test images of a model's size, as many as the preset says."""
+    context = context.at(model.input_shape[1])
     batches = itertools.chain.from_iterable(
         images.numpy() for images, _ in context.data.test
     )
@@ -172,7 +187,7 @@ def verify(context, chains):
     Args:
         context: The `Context`.
         chains: Dictionary from a title to a list of models and paths, the
-            first a Keras model or the path of one.
+            first a Keras model.
 
     Returns:
         Dictionary with `links`, a list, and `text`.
@@ -181,10 +196,8 @@ def verify(context, chains):
         keras_nas.export.ExportMismatchError: If they do not.
     """
     links, texts = [], []
-    images = samples(context)
     for title, (first, *rest) in chains.items():
-        if isinstance(first, str):
-            first = keras.models.load_model(first, compile=False)
+        images = samples(context, first)
         verification = export.verify_export(first, rest, images)
         links.extend(
             {"chain": title, **link} for link in verification.as_dict()["links"]
@@ -200,12 +213,13 @@ def write_results(context, method, stages, target):
     environment = report.environment()
     results = {
         "method": method,
-        "space": preset.model,
+        "space": preset.space,
         "dataset": preset.dataset,
         "seed": context.seed,
         "target": target,
         "macs": found["macs"],
         "params": found["params"],
+        "input_size": found["input_size"],
         "test_accuracy": found["test_accuracy"],
         "full_macs": full["macs"],
         "full_params": full["params"],

@@ -2,19 +2,14 @@
 
 import dataclasses
 
+from keras_nas.search.dmasking_nas import PAPER_DECAY
 from keras_nas.training import Recipe
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Preset:
     """The settings that every experiment has; flags override any of them."""
 
-    model: str = dataclasses.field(
-        metadata={
-            "help": "Network: residual, mobile, a keras.applications name, or "
-            "the path of a .keras file."
-        }
-    )
     dataset: str = dataclasses.field(
         metadata={"help": "photo_patches (embedded) or any TFDS name."}
     )
@@ -40,7 +35,7 @@ class Preset:
         metadata={"help": "Epochs of every training but the search."}
     )
     learning_rate: float = dataclasses.field(
-        metadata={"help": "Adam's learning rate for weights."}
+        metadata={"help": "Learning rate of weights, at the start."}
     )
     channel_multiple: int = dataclasses.field(
         default=8,
@@ -52,6 +47,12 @@ class Preset:
     decay: str = dataclasses.field(
         default="cosine",
         metadata={"help": "Learning rate decay: cosine or exponential."},
+    )
+    algorithm: str = dataclasses.field(
+        default="adam", metadata={"help": "Optimizer: adam or sgd."}
+    )
+    momentum: float = dataclasses.field(
+        default=0.9, metadata={"help": "Nesterov momentum, with sgd."}
     )
     decay_rate: float = dataclasses.field(
         default=0.5, metadata={"help": "Factor of the exponential decay."}
@@ -81,10 +82,16 @@ class Preset:
         return Recipe(**{name: getattr(self, name) for name in names})
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FiGSPreset(Preset):
     """The settings of FiGS besides the common ones."""
 
+    model: str = dataclasses.field(
+        metadata={
+            "help": "Network: residual, mobile, a keras.applications name, or "
+            "the path of a .keras file."
+        }
+    )
     warm_start: bool = dataclasses.field(
         default=False,
         metadata={
@@ -117,6 +124,50 @@ class FiGSPreset(Preset):
     ramp: float = dataclasses.field(
         default=0.6,
         metadata={"help": "Share of the search in which the budget falls."},
+    )
+
+    @property
+    def space(self):
+        """What is searched: the channels of the network."""
+        return self.model
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DMaskingPreset(Preset):
+    """The settings of DMaskingNAS besides the common ones."""
+
+    space: str = dataclasses.field(
+        metadata={
+            "help": "Search space: one of keras_nas.spaces.space_names(), "
+            "such as small_mbconv or fbnet_v2_f."
+        }
+    )
+    search_learning_rate: float = dataclasses.field(
+        metadata={"help": "SGD's learning rate for weights in the search."},
+    )
+    mask_learning_rate: float = dataclasses.field(
+        default=0.01, metadata={"help": "Adam's learning rate for logits."}
+    )
+    mask_weight_decay: float = dataclasses.field(
+        default=0.0, metadata={"help": "Decoupled weight decay of logits."}
+    )
+    warmup_epochs: int = dataclasses.field(
+        default=10, metadata={"help": "Epochs in which only weights train."}
+    )
+    temperature: float = dataclasses.field(
+        default=5.0, metadata={"help": "tau of the Gumbel-softmax, at first."}
+    )
+    temperature_decay: float = dataclasses.field(
+        default=PAPER_DECAY, metadata={"help": "Factor of tau, each epoch."}
+    )
+    ramp: float = dataclasses.field(
+        default=0.6,
+        metadata={
+            "help": "Share of the masks' training in which the budget falls."
+        },
+    )
+    bn_momentum: float = dataclasses.field(
+        default=0.99, metadata={"help": "Momentum of BatchNormalization."}
     )
 
 
@@ -168,5 +219,59 @@ FIGS = {
         adam_epsilon=1.0,
         weight_decay=1.7e-5,
         ema_momentum=0.9997,
+    ),
+}
+
+_SMALL_DMASKING = DMaskingPreset(
+    space="small_mbconv",
+    dataset="photo_patches",
+    image_size=16,
+    batch_size=64,
+    augment="flip",
+    target=0.3,
+    channel_multiple=1,
+    search_epochs=12,
+    train_epochs=12,
+    learning_rate=3e-3,
+    search_learning_rate=0.1,
+    mask_learning_rate=0.05,
+    warmup_epochs=2,
+    temperature_decay=0.7,
+    bn_momentum=0.9,
+)
+
+DMASKING = {
+    # The whole path in under a minute; its accuracies mean nothing.
+    "smoke": dataclasses.replace(
+        _SMALL_DMASKING,
+        space="smoke_mbconv",
+        image_size=8,
+        batch_size=250,
+        search_epochs=2,
+        train_epochs=1,
+        warmup_epochs=1,
+        verify_samples=8,
+        latency_runs=20,
+    ),
+    "small": _SMALL_DMASKING,
+    # DMaskingNAS, Section 4.1, which refers to FBNet's training; but on all
+    # classes, where the paper takes a tenth of them.
+    "imagenet2012": DMaskingPreset(
+        space="fbnet_v2_f",
+        dataset="imagenet2012",
+        image_size=224,
+        batch_size=256,
+        augment="flip_crop",
+        target=0.3,
+        channel_multiple=8,
+        search_epochs=90,
+        train_epochs=360,
+        algorithm="sgd",
+        learning_rate=0.1,
+        search_learning_rate=0.1,
+        weight_decay=1e-4,
+        mask_learning_rate=0.01,
+        mask_weight_decay=5e-4,
+        warmup_epochs=10,
     ),
 }

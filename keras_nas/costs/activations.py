@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_nas.graph.rules.pass_through import IdentityAtInferenceRule
+from keras_nas.layers import Mask
 
 
 def count_activations(flow):
@@ -27,7 +28,7 @@ def count_activations(flow):
     for node, rule in zip(nodes, flow.rules, strict=True):
         outputs = node.output_tensors
         # Subclasses of the rule are of layers that do something.
-        if node.operation in flow.masks or (
+        if isinstance(node.operation, Mask) or (
             type(rule) is IdentityAtInferenceRule
         ):
             before = id(node.input_tensors[0])

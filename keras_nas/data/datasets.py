@@ -8,7 +8,7 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Datasets:
-    """The four data sets of a search, and what a model has to know of them.
+    """The data sets of a search, and what a model has to know of them.
 
     A data set yields batches of (images, labels): float32 in [-1, 1], shape
     `(batch, height, width, channels)`, and int32, shape `(batch,)`. Every
@@ -29,6 +29,8 @@ class Datasets:
         splits: TFDS split string of each of the four.
         streams: Functions from the number of an epoch to the endless data
             set that starts there, for `search` and `train`. See `stream`.
+        architecture: `tf.data.Dataset` of examples that `search` does not
+            have, for the architecture alone, or `None`.
 
     Example:
 
@@ -52,6 +54,7 @@ class Datasets:
     cardinalities: dict[str, int]
     splits: dict[str, str]
     streams: dict[str, collections.abc.Callable] = dataclasses.field(repr=False)
+    architecture: tf.data.Dataset | None = None
 
     def steps(self, split):
         """Returns the number of batches of one pass over a split.

@@ -17,6 +17,8 @@ from keras_nas.data.splits import ROLES
 from keras_nas.data.splits import complete_splits
 from keras_nas.data.splits import default_splits
 
+_EVALUATED = ("validation", "test")
+
 
 def load(
     name="photo_patches",
@@ -27,6 +29,7 @@ def load(
     seed=0,
     augment="flip",
     download=False,
+    architecture_share=0.0,
 ):
     """Loads the four data sets of an architecture search.
 
@@ -57,6 +60,9 @@ def load(
             also moved at random by up to an eighth of the size. Digits and
             letters want `"none"`. Only for `search` and `train`.
         download: Whether a missing data set may be downloaded by TFDS.
+        architecture_share: Float in [0, 1), the share of the examples of
+            `search` that are set apart as `architecture`, for methods that
+            train weights and architecture on different examples.
 
     Returns:
         `keras_nas.data.Datasets`.
@@ -79,7 +85,7 @@ def load(
     data = load("cifar10", splits={"train": "train[:90%]"}, batch_size=128)
     ```
     """
-    _check_arguments(batch_size, seed, augment)
+    _check_arguments(batch_size, seed, augment, architecture_share)
     builder = find_builder(name, data_dir, download)
     info = builder.info
     keys = find_keys(info)
@@ -93,35 +99,48 @@ def load(
         role: read_examples(builder, splits[role], keys, shape)
         for role in ROLES
     }
+    if architecture_share:
+        number = builder.info.splits[splits["search"]].num_examples
+        cut = number - round(architecture_share * number)
+        examples["search"], examples["architecture"] = (
+            read_examples(builder, splits["search"], keys, shape, part)
+            for part in (slice(0, cut), slice(cut, number))
+        )
     options = {"batch_size": batch_size, "augment": augment, "seed": seed}
-    for role in ("search", "train"):
+    trained = [role for role in examples if role not in _EVALUATED]
+    for role in trained:
         _check_whole_batch(role, len(examples[role]), batch_size)
+    batches = {
+        role: training_batches(examples[role], **options) for role in trained
+    }
     return Datasets(
         name=name,
-        search=training_batches(examples["search"], **options),
-        train=training_batches(examples["train"], **options),
+        **batches,
         validation=evaluation_batches(examples["validation"], batch_size),
         test=evaluation_batches(examples["test"], batch_size),
         num_classes=info.features[keys[1]].num_classes,
         class_names=tuple(info.features[keys[1]].names),
         input_shape=shape,
         batch_size=batch_size,
-        cardinalities={role: len(examples[role]) for role in ROLES},
+        cardinalities={role: len(some) for role, some in examples.items()},
         splits=splits,
         streams={
             role: functools.partial(training_stream, examples[role], **options)
-            for role in ("search", "train")
+            for role in trained
         },
     )
 
 
-def _check_arguments(batch_size, seed, augment):
+def _check_arguments(batch_size, seed, augment, architecture_share):
     if not _is_count(batch_size) or batch_size < 1:
         raise _error("batch_size", "a positive integer", batch_size)
     if not _is_count(seed):
         raise _error("seed", "an integer, 0 or more", seed)
     if augment not in AUGMENTATIONS:
         raise _error("augment", f"one of {list(AUGMENTATIONS)}", augment)
+    if not 0.0 <= architecture_share < 1.0:
+        expected = "a float in [0, 1)"
+        raise _error("architecture_share", expected, architecture_share)
 
 
 def _check_whole_batch(role, examples, batch_size):

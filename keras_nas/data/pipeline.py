@@ -10,7 +10,7 @@ AUGMENTATIONS = ("none", "flip", "flip_crop")
 _MEMORY_BYTES = 512 * 2**20
 
 
-def read_examples(builder, split, keys, input_shape):
+def read_examples(builder, split, keys, input_shape, part=None):
     """Reads the examples of a split, in the order on disk.
 
     Args:
@@ -19,6 +19,7 @@ def read_examples(builder, split, keys, input_shape):
         keys: Names of the features of the image and the label.
         input_shape: Shape `(height, width, channels)`; images of another
             height or width are resized without regard to their proportions.
+        part: Slice of the split's examples; all by default.
 
     Returns:
         `tf.data.Dataset` of (uint8 image, int32 label), cached if small.
@@ -38,7 +39,10 @@ def read_examples(builder, split, keys, input_shape):
         decoders=_decode_only(keys, builder.info.features),
         shuffle_files=False,
         read_config=tfds.ReadConfig(try_autocache=False),
-    ).map(convert, num_parallel_calls=tf.data.AUTOTUNE)
+    )
+    if part is not None:
+        examples = examples.take(part.stop).skip(part.start)
+    examples = examples.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
     if len(examples) <= _images_in_memory(input_shape):
         examples = examples.cache()
     return examples

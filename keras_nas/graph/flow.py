@@ -19,7 +19,6 @@ from keras_nas.graph.tracing import default_training
 from keras_nas.graph.walk import ChannelGraph
 from keras_nas.graph.walk import walk
 from keras_nas.layers import Mask
-from keras_nas.layers import PerChannelMask
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,8 +68,8 @@ class ChannelFlow:
     Attributes:
         graph: The `ChannelGraph`.
         rules: The rule of each node, in the order of `graph.nodes`.
-        masks: The model's mask layers, in topological order; those that
-            decide for others among them.
+        masks: The model's mask layers, in topological order, but one only of
+            those that have the same switches.
         outputs: List of the model's output tensors.
         states: Map from tensor id to `ChannelState`, or `None` where no axis
             has a static size.
@@ -88,6 +87,9 @@ class ChannelFlow:
         self.graph = model if is_graph else walk(model)
         self.outputs = keras.tree.flatten(self.graph.outputs)
         self.masks = self._find_masks()
+        self._mask_indices = {
+            mask.identity(): index for index, mask in enumerate(self.masks)
+        }
         self.logic = Logic(
             {
                 index: len(mask.options)
@@ -122,19 +124,13 @@ class ChannelFlow:
             *(node.operation for node in self.graph.nodes),
         ]:
             if isinstance(layer, Mask):
-                masks.setdefault(id(layer.leader()), layer.leader())
-            if isinstance(layer, PerChannelMask):
-                masks.setdefault(id(layer), layer)
+                for mask in (layer.leader(), layer):
+                    masks.setdefault(mask.identity(), mask)
         return list(masks.values())
 
     def mask_index(self, mask):
-        """Returns where a mask's switches are in the order of `masks`.
-
-        Masks with switches for other things than channels share those of the
-        mask that decides for them.
-        """
-        mask = mask if isinstance(mask, PerChannelMask) else mask.leader()
-        return next(i for i, m in enumerate(self.masks) if m is mask)
+        """Returns where a mask's switches are in the order of `masks`."""
+        return self._mask_indices[mask.identity()]
 
     def _rule(self, node):
         rule = rule_for(node.operation).specialize(node, self)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_nas.layers import sharing
 from keras_nas.layers.mask import Mask
 from keras_nas.layers.mask import check_temperature
 
@@ -49,6 +50,9 @@ class GumbelSoftmaxMask(Mask):
     def leader(self):
         return self if self.decided_by is None else self.decided_by.leader()
 
+    def identity(self):
+        return id(self.leader()), self._switches.tobytes()
+
     def add_options(self, options, switches):
         """Adds the logits.
 
@@ -90,6 +94,8 @@ class GumbelSoftmaxMask(Mask):
     def weights_of_options(self):
         """Returns this step's Gumbel-softmax weights g, `(options,)`."""
         leader = self.leader()
+        if len(self.options) == 1:
+            return ops.ones(1)
         eps = 2.0**-24
         uniform = keras.random.uniform(
             leader.logits.shape, dtype="float32", seed=leader.seed_generator
@@ -135,18 +141,26 @@ class GumbelSoftmaxMask(Mask):
         return self._switches[0], self._switches[-1]
 
     def get_config(self):
-        config = {"temperature": self.initial_temperature}
+        config = {**super().get_config(), **sharing.shared_config(self)}
+        config["temperature"] = self.initial_temperature
         if self.decided_by is not None:
             config["decided_by"] = keras.saving.serialize_keras_object(
                 self.decided_by
             )
-        return {**super().get_config(), **config}
+        return config
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        if isinstance(config.get("decided_by"), dict):
-            config["decided_by"] = keras.saving.deserialize_keras_object(
-                config["decided_by"]
-            )
-        return super().from_config(config)
+        arguments = sharing.own_config(config)
+        original = sharing.loaded_before(config)
+        if original is not None:
+            # Keras cannot load one layer into two nested models.
+            return cls(**{**arguments, "decided_by": original})
+        leader = config.get("decided_by")
+        if isinstance(leader, dict):
+            arguments["decided_by"] = sharing.loaded_before(
+                leader["config"]
+            ) or keras.saving.deserialize_keras_object(leader)
+        mask = cls(**arguments)
+        sharing.record(mask, config)
+        return mask

@@ -48,6 +48,10 @@ class Mask(keras.layers.Layer):
         """The mask whose decision this one takes; by default its own."""
         return self
 
+    def identity(self):
+        """Returns what masks have in common that are always switched alike."""
+        return id(self.leader())
+
     def add_temperature(self):
         """Returns a weight that holds `initial_temperature`.
 

@@ -2,6 +2,9 @@
 
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.blocks import build_from_blocks
+from keras_nas.spaces.catalogue import find_space
+from keras_nas.spaces.catalogue import small_mbconv
+from keras_nas.spaces.catalogue import space_names
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
@@ -26,10 +29,13 @@ __all__ = [
     "fbnet_v2_released_f",
     "fbnet_v2_released_l",
     "find_network",
+    "find_space",
     "mobile_network",
     "published_names",
     "published_network",
     "published_record",
     "released_architecture",
     "residual_network",
+    "small_mbconv",
+    "space_names",
 ]

@@ -45,7 +45,7 @@ def build_supernet(
 class _Builder:
     def __init__(self, space, options, norm):
         self.space, self.options, self.norm = space, options, norm
-        self.wrapper = None  # The last `ResolutionSubsample`.
+        self.first = self.last = None  # `ResolutionSubsample`.
 
     def build(self, classes):
         space = self.space
@@ -91,17 +91,17 @@ class _Builder:
             return function(x)
         inside = keras.Input((None, None, x.shape[-1]))
         part = keras.Model(inside, function(inside), name=name)
-        first = self.wrapper is None
-        if not first:
-            resolutions = self.wrapper.output_resolutions
-        self.wrapper = ResolutionSubsample(
+        if self.last is not None:
+            resolutions = self.last.output_resolutions
+        self.last = ResolutionSubsample(
             list(resolutions),
             part,
-            decided_by=None if first else self.wrapper,
-            name="resolution" if first else f"{name}_resolutions",
+            decided_by=self.first,
+            name=f"{name}_resolutions" if self.first else "resolution",
             **self.options,
         )
-        return self.wrapper(x)
+        self.first = self.first or self.last
+        return self.last(x)
 
     def channel_mask(self, name, choices, decided_by=None):
         """Returns a mask, or `None` where there is nothing to choose."""

@@ -7,12 +7,14 @@ import keras
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Adam, a learning-rate schedule, weight decay and weight averaging.
+    """An optimizer, its learning rates, weight decay and weight averaging.
 
     Args:
         learning_rate: Float, at the start.
         decay: `"cosine"`, to zero at the last step, or `"exponential"`,
             smooth, by `decay_rate` every `decay_epochs`.
+        algorithm: `"adam"`, or `"sgd"`, with Nesterov momentum.
+        momentum: Float, only read with SGD.
         decay_rate: Float, only read with exponential decay.
         decay_epochs: Float, only read with exponential decay.
         adam_epsilon: Float, Adam's epsilon.
@@ -22,7 +24,7 @@ class Recipe:
             replaces them at the end; 0 for none.
 
     Raises:
-        ValueError: If `decay` is unknown.
+        ValueError: If `decay` or `algorithm` is unknown.
 
     Example:
 
@@ -33,6 +35,8 @@ class Recipe:
 
     learning_rate: float
     decay: str = "cosine"
+    algorithm: str = "adam"
+    momentum: float = 0.9
     decay_rate: float = 0.5
     decay_epochs: float = 35.0
     adam_epsilon: float = 1e-7
@@ -40,11 +44,16 @@ class Recipe:
     ema_momentum: float = 0.0
 
     def __post_init__(self):
-        if self.decay not in ("cosine", "exponential"):
-            raise ValueError(
-                "Invalid value received for argument `decay`. Expected "
-                f"'cosine' or 'exponential'. Received: decay={self.decay!r}"
-            )
+        for name, known in (
+            ("decay", ("cosine", "exponential")),
+            ("algorithm", ("adam", "sgd")),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(
+                    f"Invalid value received for argument `{name}`. Expected "
+                    f"{known[0]!r} or {known[1]!r}. Received: {name}={value!r}"
+                )
 
     def schedule(self, steps, epochs):
         """Returns the learning rate of each step.
@@ -64,13 +73,20 @@ class Recipe:
 
     def optimizer(self, steps, epochs):
         """Returns a new optimizer; arguments as in `schedule`."""
-        optimizer = keras.optimizers.Adam(
-            self.schedule(steps, epochs),
-            epsilon=self.adam_epsilon,
-            weight_decay=self.weight_decay or None,
-            use_ema=self.ema_momentum > 0,
-            ema_momentum=self.ema_momentum or 0.99,
-        )
+        options = {
+            "learning_rate": self.schedule(steps, epochs),
+            "weight_decay": self.weight_decay or None,
+            "use_ema": self.ema_momentum > 0,
+            "ema_momentum": self.ema_momentum or 0.99,
+        }
+        if self.algorithm == "adam":
+            optimizer = keras.optimizers.Adam(
+                epsilon=self.adam_epsilon, **options
+            )
+        else:
+            optimizer = keras.optimizers.SGD(
+                momentum=self.momentum, nesterov=True, **options
+            )
         if self.weight_decay:
             optimizer.exclude_from_weight_decay(
                 var_names=["bias", "gamma", "beta", "logits"]

@@ -1,0 +1,40 @@
+"""How copies of a layer in a file know each other.
+
+Keras saves a layer that is in several nested models once for each of them,
+and loads it as several layers. A number tells which copies were one layer.
+"""
+
+# They have no other names.
+from keras.src.backend.common.global_state import get_global_attribute
+from keras.src.saving.serialization_lib import get_shared_object
+from keras.src.saving.serialization_lib import (
+    record_object_after_deserialization,
+)
+
+_KEY = "shared_id"
+
+
+def shared_config(layer):
+    """Returns what to add to a layer's config: nothing but in a save."""
+    is_saving = get_global_attribute("shared_objects/id_to_config_map")
+    return {} if is_saving is None else {_KEY: id(layer)}
+
+
+def loaded_before(config):
+    """Returns the layer that an earlier copy was loaded as, or `None`."""
+    return get_shared_object(_name(config)) if _KEY in config else None
+
+
+def record(layer, config):
+    """Notes what the first copy was loaded as."""
+    if _KEY in config:
+        record_object_after_deserialization(layer, _name(config))
+
+
+def own_config(config):
+    """Returns a config without the number."""
+    return {key: value for key, value in config.items() if key != _KEY}
+
+
+def _name(config):
+    return f"keras_nas/{config[_KEY]}"

@@ -1,0 +1,105 @@
+"""All search spaces by name, and two small ones for small images."""
+
+import functools
+
+from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
+from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
+from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
+from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_l
+from keras_nas.spaces.mbconv_space import MBConvSpace
+
+
+def small_mbconv():
+    """Returns a space of small networks for images of 16 pixels.
+
+    Use it for trials on a CPU.
+
+    Returns:
+        An `MBConvSpace` of three stages.
+
+    Example:
+
+    >>> from keras_nas import spaces
+    >>> spaces.small_mbconv().resolutions
+    (12, 16)
+    """
+    rows = (
+        {"op": "conv", "kernel": 3, "c": 16, "s": 1, "act": "hswish"},
+        _row(1, (8, 16, 4), 1, 1),
+        _row((1.5, 4.5, 1.5), (12, 24, 4), 2, 2),
+        _row((1, 4, 1), (24, 48, 8), 2, 2),
+        {
+            "op": "conv",
+            "kernel": 1,
+            "c": [64, 96, 128],
+            "s": 1,
+            "act": "hswish",
+        },
+    )
+    types = ("skip", "ir_k3", "ir_k5", "ir_k5_se_hs")
+    return MBConvSpace("small_mbconv", rows, types, (12, 16))
+
+
+def smoke_mbconv():
+    """Returns a tiny space for images of 8 pixels, to see that things run.
+
+    Returns:
+        An `MBConvSpace` of one stage.
+    """
+    rows = (
+        {"op": "conv", "kernel": 3, "c": 8, "s": 1, "act": "hswish"},
+        _row((1, 3, 1), (8, 16, 8), 2, 2),
+        {"op": "conv", "kernel": 1, "c": 32, "s": 1, "act": "hswish"},
+    )
+    return MBConvSpace("smoke_mbconv", rows, ("skip", "ir_k3"), (6, 8))
+
+
+def space_names():
+    """Returns the names that `find_space` knows.
+
+    Example:
+
+    >>> from keras_nas import spaces
+    >>> "fbnet_v2_f" in spaces.space_names()
+    True
+    """
+    return tuple(_SPACES)
+
+
+def find_space(name):
+    """Returns a search space by its name.
+
+    Args:
+        name: One of `space_names()`.
+
+    Returns:
+        A `SearchSpace`.
+
+    Raises:
+        ValueError: If there is no such space.
+    """
+    if name not in _SPACES:
+        raise ValueError(
+            "Invalid value received for argument `name`. Expected one of "
+            f"{list(_SPACES)}. Received: name={name!r}"
+        )
+    return _SPACES[name]()
+
+
+def _row(e, c, n, s):
+    return {"op": "mbconv", "e": e, "c": c, "n": n, "s": s}
+
+
+_SPACES = {
+    "small_mbconv": small_mbconv,
+    "smoke_mbconv": smoke_mbconv,
+    "fbnet_v2_f": fbnet_v2_f,
+    **{
+        f"fbnet_v2_largest_{kind.lower()}": functools.partial(
+            fbnet_v2_largest, kind
+        )
+        for kind in "FLP"
+    },
+    "fbnet_v2_released_f": fbnet_v2_released_f,
+    "fbnet_v2_released_l": fbnet_v2_released_l,
+}
