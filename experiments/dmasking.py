@@ -63,8 +63,8 @@ class DMaskingNAS(experiment.Method):
             supernet = self.space(context).supernet(
                 context.data.num_classes,
                 preset.temperature,
-                context.seed,
-                preset.bn_momentum,
+                seed=context.seed,
+                momentum=preset.bn_momentum,
             )
             return keras_nas.search.DMaskingNAS(
                 supernet,

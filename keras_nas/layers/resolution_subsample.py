@@ -151,22 +151,24 @@ class ResolutionSubsample(GumbelSoftmaxMask):
             for mask in self._masks():
                 mask.begin_step()
         trainable = [v.value for v in self.layer.trainable_variables]
-        outputs = 0.0
+        outputs = ops.zeros((), inputs.dtype)
         for index in range(len(self.resolutions)):
             run, changed = self._pure_function(index, training)
             run = keras.remat(run) if training else run
-            output, *changes = run(weights[index], inputs, *trainable)
+            inputs, outputs, *changes = run(
+                inputs, outputs, weights[index], *trainable
+            )
             for variable, change in zip(changed, changes, strict=True):
                 variable.assign_add(ops.cast(change, variable.dtype))
-            outputs = outputs + output
         return outputs
 
     def _pure_function(self, index, training):
         """Returns a function of tensors that can be run again.
 
-        It returns g_i y_i and then the changes, in floats, of those of F's
-        other variables that change, such as moving averages. It writes which
-        these are into the list that is returned beside it.
+        It returns its input, so that the backward passes wait for each other,
+        the sum of the outputs so far, and the changes, in floats, of those of
+        F's other variables that change, such as moving averages. It writes
+        which these are into the list that is returned beside it.
         """
         layer, size, changed = self.layer, self.resolutions[index], []
         variables = layer.non_trainable_variables
@@ -175,11 +177,11 @@ class ResolutionSubsample(GumbelSoftmaxMask):
         if "training" in inspect.signature(layer.call).parameters:
             kwargs["training"] = training
 
-        def run(weight, inputs, *trainable):
-            inputs = subsample(inputs, size, self.data_format)
+        def run(inputs, total, weight, *trainable):
+            small = subsample(inputs, size, self.data_format)
             with self._held():
                 output, after = layer.stateless_call(
-                    list(trainable), before, inputs, **kwargs
+                    list(trainable), before, small, **kwargs
                 )
             if len(output.shape) == 4:
                 full = [self._output_shapes[-1][a] for a in self.spatial_axes]
@@ -193,7 +195,8 @@ class ResolutionSubsample(GumbelSoftmaxMask):
             ]
             changed[:] = [variable for variable, _ in moved]
             changes = [ops.cast(change, "float32") for _, change in moved]
-            return ops.cast(weight, output.dtype) * output, *changes
+            total = total + ops.cast(weight, output.dtype) * output
+            return inputs, total, *changes
 
         return run, changed
 

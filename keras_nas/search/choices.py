@@ -78,14 +78,14 @@ class Choices:
 
 
 def fit_choices_to_budget(search, target):
-    """Lets the masks decide on a network within a target.
+    """Lets the masks decide on the best network within a target.
 
-    If what they decide costs more, one price p for all masks makes the
-    decisions argmax_i (alpha_i - p c_i), of options with the logits alpha_i
-    and the costs c_i of the network with this option and the others as they
-    were: the smallest price that meets the target. Then single masks go back
-    to options of larger logits, as long as the target allows it, the largest
-    difference first.
+    One price p for all masks makes the decisions argmax_i (alpha_i - p c_i),
+    of options with the logits alpha_i and the costs c_i of the network with
+    this option and the others as they were. It is the lowest price that meets
+    the target, negative where what the masks had decided leaves some of it.
+    If it is positive, single masks then go back to options of larger logits,
+    as long as the target allows it, the largest difference first.
 
     Args:
         search: A search with `model` and `regularizer`, whose masks choose
@@ -93,20 +93,15 @@ def fit_choices_to_budget(search, target):
         target: The budget, an absolute number.
     """
     choices = Choices(search.model, search.regularizer)
-    state = choices.best()
-    if choices.cost(state) <= target:
-        return
-    state = _at_smallest_price(choices, state, target)
-    while True:
-        better = _improved(choices, state, target)
-        if better is None:
-            break
-        state = better
+    price, state = _at_lowest_price(choices, target)
+    better = state if price > 0 else None
+    while better is not None:
+        state, better = better, _improved(choices, better, target)
     choices.decide(state)
 
 
-def _at_smallest_price(choices, state, target):
-    costs = choices.marginal_costs(state)
+def _at_lowest_price(choices, target):
+    costs = choices.marginal_costs(choices.best())
     prices = _critical_prices(choices.logits, costs)
     low, high = 0, len(prices) - 1
     while low < high:
@@ -115,12 +110,12 @@ def _at_smallest_price(choices, state, target):
             high = middle
         else:
             low = middle + 1
-    return choices.best(prices[low], costs)
+    return prices[low], choices.best(prices[low], costs)
 
 
 def _critical_prices(logits, costs):
     """Returns prices between those at which a decision changes, rising."""
-    critical = [0.0]
+    critical = []
     for alpha, c in zip(logits, costs, strict=True):
         gains, savings = (
             np.subtract.outer(alpha, alpha),
@@ -128,9 +123,10 @@ def _critical_prices(logits, costs):
         )
         changes = savings != 0
         critical.extend((gains[changes] / savings[changes]).tolist())
-    critical = np.unique([price for price in critical if price >= 0])
+    critical = np.unique([0.0, *critical])
+    margin = 1.0 + np.abs(critical).max()
     between = (critical[1:] + critical[:-1]) / 2
-    return np.array([*between, 2 * critical[-1] + 1.0])
+    return np.array([critical[0] - margin, *between, critical[-1] + margin])
 
 
 def _improved(choices, state, target):

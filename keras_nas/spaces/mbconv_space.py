@@ -174,6 +174,7 @@ class MBConvSpace(SearchSpace):
         self,
         classes=1000,
         temperature=5.0,
+        wraps="network",
         seed=None,
         momentum=0.99,
         epsilon=1e-3,
@@ -188,6 +189,12 @@ class MBConvSpace(SearchSpace):
         Args:
             classes: Integer, the number of logits.
             temperature: Float, tau of all masks at the start.
+            wraps: What is run at each resolution before the results are
+                summed, if there are several: `"network"`, everything but the
+                classifier, or `"blocks"`, stem, blocks and head one by one,
+                so that maps mix the resolutions (DMaskingNAS, Fig. 5). Both
+                compute as much; compilers keep the memory of the first
+                independent of the number of resolutions.
             seed: Integer seed of all draws.
             momentum: Float, that of every BatchNormalization.
             epsilon: Float, that of every BatchNormalization.
@@ -195,9 +202,12 @@ class MBConvSpace(SearchSpace):
         Returns:
             A Functional model of images of the largest resolution that
             returns logits.
+
+        Raises:
+            ValueError: If `wraps` is something else.
         """
         return build_supernet(
-            self, classes, temperature, seed, momentum, epsilon
+            self, classes, temperature, wraps, seed, momentum, epsilon
         )
 
     def _values(self, architecture):

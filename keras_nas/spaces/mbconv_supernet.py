@@ -15,7 +15,13 @@ from keras_nas.spaces.mbconv_parts import se_hidden
 
 
 def build_supernet(
-    space, classes, temperature, seed=None, momentum=0.99, epsilon=1e-3
+    space,
+    classes,
+    temperature=5.0,
+    wraps="network",
+    seed=None,
+    momentum=0.99,
+    epsilon=1e-3,
 ):
     """Returns the model that holds all networks of an `MBConvSpace`.
 
@@ -23,34 +29,52 @@ def build_supernet(
     are computed side by side and joined by a `BlockChoice`; channels of a
     stage, and those inside a block, which its types share, are masked by a
     `ChannelMask` each, those of squeeze-excite by one that follows; if there
-    are several resolutions, stem, blocks and head are wrapped in
-    `ResolutionSubsample` layers with one choice.
+    are several resolutions, `ResolutionSubsample` wraps the whole network, or
+    its stem, blocks and head one by one.
 
     Args:
         space: An `MBConvSpace`.
         classes: Integer, the number of logits.
         temperature: Float, tau of all masks at the start.
+        wraps: `"network"` or `"blocks"`, what is run at each resolution before
+            the results are summed.
         seed: Integer seed of all draws.
         momentum: Float, that of every BatchNormalization.
         epsilon: Float, that of every BatchNormalization.
 
     Returns:
         A Functional model that returns logits.
+
+    Raises:
+        ValueError: If `wraps` is something else.
     """
+    if wraps not in ("network", "blocks"):
+        raise ValueError(
+            "Invalid value received for argument `wraps`. Expected 'network' "
+            f"or 'blocks'. Received: wraps={wraps!r}"
+        )
     norm = {"momentum": momentum, "epsilon": epsilon}
     builder = _Builder(space, {"temperature": temperature, "seed": seed}, norm)
-    return builder.build(classes)
+    size, several = space.resolutions[-1], len(space.resolutions) > 1
+    inputs = keras.Input((size, size, 3), name="image")
+    if several and wraps == "network":
+        x = builder.wrapped(inputs, "network", builder.features)
+    else:
+        builder.wraps_blocks = several
+        x = builder.features(inputs)
+    outputs = layers.Dense(classes, name="logits")(x)
+    return keras.Model(inputs, outputs, name=space.name)
 
 
 class _Builder:
     def __init__(self, space, options, norm):
         self.space, self.options, self.norm = space, options, norm
+        self.wraps_blocks = False
         self.first = self.last = None  # `ResolutionSubsample`.
 
-    def build(self, classes):
+    def features(self, inputs):
+        """Returns the vector that the classifier is given."""
         space = self.space
-        size = space.resolutions[-1]
-        inputs = keras.Input((size, size, 3), name="image")
         stage_masks = [
             self.channel_mask(f"{stage.name}_channels", stage.channels)
             for stage in space.stages
@@ -80,15 +104,17 @@ class _Builder:
             name=f"block{index}_{kind}",
             mask=self.channel_mask("head_channels", space.head.channels),
         )
-        x = self.place(x, f"block{index}", lambda x: _pooled(head(x)))
-        outputs = layers.Dense(classes, name="logits")(x)
-        return keras.Model(inputs, outputs, name=space.name)
+        return self.place(x, f"block{index}", lambda x: _pooled(head(x)))
 
     def place(self, x, name, function):
-        """Applies a part of the network, at all resolutions if there are."""
+        """Applies a part of the network, wrapped if blocks are."""
+        if self.wraps_blocks:
+            return self.wrapped(x, name, function)
+        return function(x)
+
+    def wrapped(self, x, name, function):
+        """Applies a part of the network at all resolutions."""
         resolutions = self.space.resolutions
-        if len(resolutions) == 1:
-            return function(x)
         inside = keras.Input((None, None, x.shape[-1]))
         part = keras.Model(inside, function(inside), name=name)
         if self.last is not None:
