@@ -119,6 +119,10 @@ class DMaskingNAS(experiment.Method):
         small = subsample(images, sliced.input_shape[1])
         return keras.Model(images, sliced(small))
 
+    def decisions(self, context):
+        path = context.run.path("architecture.json")
+        return keras_nas.Architecture.load(path).decisions
+
     def notes(self, context, stages):
         size = stages["retrain"]["input_size"]
         return (

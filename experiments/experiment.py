@@ -55,6 +55,10 @@ class Method:
         """Returns the sliced network as one of the full network's input."""
         return sliced
 
+    def decisions(self, context):
+        """Returns the decisions to list in the report, a dictionary."""
+        return {}
+
     def notes(self, context, stages):
         """Returns what a reader of the report must know."""
         return ()
@@ -166,6 +170,7 @@ def _write_report(method, context, stages, slice_report, target):
             },
             history=stages["search"]["history"],
             target=target / stages["full"]["macs"],
+            decisions=method.decisions(context),
             slice_report=slice_report,
             verification=stages["verify"]["text"],
             notes=_notes(method, context, stages),

@@ -43,8 +43,8 @@ class ResolutionSubsample(GumbelSoftmaxMask):
         resolutions: List of increasing integers, heights and widths, or of
             pairs (height, width); the last is the size of the input. They
             need not divide it.
-        layer: F, a layer or model with one input and one output, an image or
-            a vector.
+        layer: F, a layer or model with one input and one output, images or
+            vectors, that takes images of any size.
         temperature: Positive float, tau at the start. It is held in a
             variable, `temperature`, for a callback to anneal.
         decided_by: Another `ResolutionSubsample`, called before this one,
@@ -116,7 +116,10 @@ class ResolutionSubsample(GumbelSoftmaxMask):
                 f"{tuple(input_shape)}"
             )
         if not self.layer.built:
-            self.layer.build(input_shape)
+            shape = list(input_shape)
+            for axis in self.spatial_axes:
+                shape[axis] = None
+            self.layer.build(tuple(shape))
         self._output_shapes = [
             self._output_shape(input_shape, size) for size in self.resolutions
         ]
@@ -128,7 +131,15 @@ class ResolutionSubsample(GumbelSoftmaxMask):
         shape = list(input_shape)
         for axis, length in zip(self.spatial_axes, pair(size), strict=True):
             shape[axis] = length
-        output = self.layer.compute_output_shape(tuple(shape))
+        try:
+            output = self.layer.compute_output_shape(tuple(shape))
+        except ValueError as error:
+            raise ValueError(
+                f"The layer '{self.layer.name}' in '{self.name}' does not take "
+                f"images of the shape {tuple(shape)}. Expected a layer that "
+                "takes images of any size, such as a model that begins with "
+                f"`keras.Input((None, None, 3))`. {error}"
+            ) from error
         is_shape = isinstance(output, tuple) and len(output) in (2, 4)
         if not is_shape or isinstance(output[0], tuple):
             raise ValueError(

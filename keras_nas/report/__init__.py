@@ -6,6 +6,7 @@ from keras_nas.report.kept_plot import plot_kept_channels
 from keras_nas.report.search_plot import plot_search
 from keras_nas.report.tables import NetworkRow
 from keras_nas.report.tables import comparison_table
+from keras_nas.report.tables import decisions_table
 from keras_nas.report.tables import kept_table
 from keras_nas.report.writing import Report
 from keras_nas.report.writing import write_report
@@ -14,6 +15,7 @@ __all__ = [
     "NetworkRow",
     "Report",
     "comparison_table",
+    "decisions_table",
     "environment",
     "kept_table",
     "plot_comparison",

@@ -11,6 +11,7 @@ _COSTS = {
     "expected_cost": ("expected cost", figures.BLUE, "-"),
     "decided_cost": ("decided cost", figures.ORANGE, "-"),
     "channels_alive": ("channels alive", figures.GREEN, "--"),
+    "uncertainty": ("uncertainty", figures.GREEN, "--"),
 }
 _ACCURACIES = {
     "accuracy": ("accuracy", figures.PINK, ":"),
@@ -21,15 +22,16 @@ _ACCURACIES = {
 def plot_search(history, path, target=None):
     """Draws how a search went: the costs, the channels, the accuracy.
 
-    Costs and channels are shares of those of the full network, on the left
-    axis, the accuracy is on the right one; the strength of the penalty has a
-    panel of its own below.
+    Costs and channels are shares of those of the full network, and the
+    uncertainty of choices of its largest value, on the left axis; the accuracy
+    is on the right one; the strength of the penalty has a panel of its own
+    below.
 
     Args:
         history: Dictionary from a name to a list with a value per epoch, as
             in the `history` of what `fit` returns. `expected_cost`,
-            `decided_cost`, `channels_alive`, `accuracy`, `val_accuracy` and
-            `strength` are drawn where they are there.
+            `decided_cost`, `channels_alive`, `uncertainty`, `accuracy`,
+            `val_accuracy` and `strength` are drawn where they are there.
         path: Path of the `.png`, `.svg` or `.pdf` file to write.
         target: Float in (0, 1], the target as a share of the full cost, or
             `None`.

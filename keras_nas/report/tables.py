@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 _NONE = "-"
+_MOST_REMOVED = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,9 +139,34 @@ def kept_table(report):
     header = ["layer", "type", "kept", "total", "share"]
     table = markdown_table(header, lines, text_columns=2)
     if report.removed:
-        names = ", ".join(f"`{name}`" for name in report.removed)
-        table += f"\n\nGone altogether: {names}."
+        shown = report.removed[:_MOST_REMOVED]
+        names = ", ".join(f"`{name}`" for name in shown)
+        more = len(report.removed) - len(shown)
+        rest = f" and {more} more" if more else ""
+        table += f"\n\nGone altogether: {names}{rest}."
     return table
+
+
+def decisions_table(decisions):
+    """Returns a markdown table of what a search has decided.
+
+    Args:
+        decisions: Dictionary from the name of a decision to its value.
+
+    Returns:
+        A string without a newline at its end.
+
+    Example:
+
+    >>> from keras_nas.report import decisions_table
+    >>> print(decisions_table({"resolution": 12, "block1_type": "ir_k3"}))
+    | decision    | value |
+    | :---------- | :---- |
+    | resolution  | 12    |
+    | block1_type | ir_k3 |
+    """
+    lines = [(name, value) for name, value in decisions.items()]
+    return markdown_table(["decision", "value"], lines, text_columns=2)
 
 
 def markdown_table(header, lines, text_columns=1):

@@ -9,6 +9,7 @@ from keras_nas.report.comparison_plot import plot_comparison
 from keras_nas.report.kept_plot import plot_kept_channels
 from keras_nas.report.search_plot import plot_search
 from keras_nas.report.tables import comparison_table
+from keras_nas.report.tables import decisions_table
 from keras_nas.report.tables import kept_table
 from keras_nas.report.tables import markdown_table
 
@@ -25,6 +26,7 @@ class Report:
             value.
         history: Dictionary of the search's epochs; see `plot_search`.
         target: Float in (0, 1], the target as a share of the full cost.
+        decisions: Dictionary from the name of a decision to its value.
         slice_report: `SliceReport` of the network that was found.
         verification: A `keras_nas.export.Verification`, or any text that
             tells what was compared.
@@ -47,6 +49,7 @@ class Report:
     settings: dict = dataclasses.field(default_factory=dict)
     history: dict = dataclasses.field(default_factory=dict)
     target: float | None = None
+    decisions: dict = dataclasses.field(default_factory=dict)
     slice_report: object = None
     verification: object = None
     notes: tuple = ()
@@ -85,6 +88,7 @@ def write_report(output_dir, report):
         _how(report),
         _comparison(folder, report),
         _search(folder, report),
+        _decided(report),
         _kept(folder, report),
         _same(report),
         _notes(report),
@@ -133,6 +137,12 @@ def _search(folder, report):
         "## Search\n\n![Costs, channels and accuracy over the epochs of the "
         "search](search.png)"
     )
+
+
+def _decided(report):
+    if not report.decisions:
+        return ""
+    return f"## Decisions\n\n{decisions_table(report.decisions)}"
 
 
 def _kept(folder, report):

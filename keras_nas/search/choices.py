@@ -84,8 +84,9 @@ def fit_choices_to_budget(search, target):
     of options with the logits alpha_i and the costs c_i of the network with
     this option and the others as they were. It is the lowest price that meets
     the target, negative where what the masks had decided leaves some of it.
-    If it is positive, single masks then go back to options of larger logits,
-    as long as the target allows it, the largest difference first.
+    Then single masks change, as long as the target allows it: to options of
+    larger logits if the price is positive, else to more expensive ones; what
+    gains most, or loses least, in logits comes first.
 
     Args:
         search: A search with `model` and `regularizer`, whose masks choose
@@ -94,9 +95,9 @@ def fit_choices_to_budget(search, target):
     """
     choices = Choices(search.model, search.regularizer)
     price, state = _at_lowest_price(choices, target)
-    better = state if price > 0 else None
+    better = state
     while better is not None:
-        state, better = better, _improved(choices, better, target)
+        state, better = better, _improved(choices, better, target, price)
     choices.decide(state)
 
 
@@ -129,15 +130,16 @@ def _critical_prices(logits, costs):
     return np.array([critical[0] - margin, *between, critical[-1] + margin])
 
 
-def _improved(choices, state, target):
-    """Returns the best change to larger logits within a target, or `None`."""
+def _improved(choices, state, target, price):
+    """Returns the best change of one mask within a target, or `None`."""
     gains = []
     for index, changed in choices.changes(state):
         alpha = choices.logits[index]
-        gain = alpha[changed[index]] - alpha[state[index]]
-        if gain > 0:
-            gains.append((gain, changed))
-    for _, changed in sorted(gains, key=lambda g: -g[0]):
-        if choices.cost(changed) <= target:
+        gains.append((alpha[changed[index]] - alpha[state[index]], changed))
+    for gain, changed in sorted(gains, key=lambda g: -g[0]):
+        if price > 0 and gain <= 0:
+            return None
+        cost = choices.cost(changed)
+        if cost <= target and (price > 0 or cost > choices.cost(state)):
             return changed
     return None

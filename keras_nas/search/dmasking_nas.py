@@ -152,6 +152,9 @@ class DMaskingNAS(PartialTraining, MaskSearch):
         how = {"jit_compile": jit_compile, "run_eagerly": run_eagerly}
         super().compile(optimizer, loss, *args, **how, **kwargs)
         self._phase.view.compile(mask_optimizer, loss, **how)
+        for model in (self, self._phase.view):
+            # Else TensorFlow would trace the first step twice.
+            model.optimizer.build(model.trainable_variables)
 
     def compute_loss(
         self,

@@ -13,10 +13,13 @@ LIBRARY = sorted((ROOT / "keras_nas").rglob("*.py"))
 NAMES = {
     "keras_nas": [
         "Architecture",
+        "BlockChoice",
+        "ChannelMask",
         "ExpectedFLOPs",
         "ExpectedParams",
         "FiGSMask",
         "LogisticSigmoidMask",
+        "ResolutionSubsample",
         "count_cost",
         "insert_masks",
         "slice_model",
@@ -26,7 +29,14 @@ NAMES = {
         "export_saved_model",
         "verify_export",
     ],
-    "keras_nas.search": ["FiGS", "WidthMultiplier"],
+    "keras_nas.search": ["DMaskingNAS", "FiGS", "WidthMultiplier"],
+    "keras_nas.spaces": [
+        "MBConvSpace",
+        "SearchSpace",
+        "fbnet_v2_f",
+        "fbnet_v2_largest",
+        "released_architecture",
+    ],
 }
 # The other folders also run under the JAX and PyTorch backends.
 WITH_TENSORFLOW = ("data", "export", "training")
