@@ -20,6 +20,7 @@ from experiments.run import Run
 from keras_nas import report
 
 FLAGS = flags.FLAGS
+flags.disclaim_key_flags()  # They are the binary's, so that --help lists them.
 
 
 class Method:
@@ -198,7 +199,7 @@ def main(method):
         method: A `Method`.
     """
     common_flags.define(method.presets)
-    flags.adopt_module_key_flags(common_flags)  # So that --help lists them.
+    flags.adopt_module_key_flags(common_flags)
     app.run(lambda argv: _main(method, argv))
 
 

@@ -1,34 +1,16 @@
 """The FiGS binary as a user runs it: one smoke run, then its error paths."""
 
+import functools
 import json
 import os
-import subprocess
-import sys
 
 import keras
 import pytest
 
 import keras_nas
+from tests.experiments import binaries
 
-FILES = (
-    "architecture.json",
-    "flagfile",
-    "model.keras",
-    "model.tflite",
-    "report.md",
-    "results.json",
-    "saved_model/saved_model.pb",
-)
-
-
-def run(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.figs", *flags],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
+run = functools.partial(binaries.run, "figs")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +22,7 @@ def output_dir(tmp_path_factory):
 
 
 def test_smoke_run_leaves_every_file(output_dir):
-    for name in FILES:
-        assert (output_dir / name).exists(), name
-    assert any((output_dir / "logs").iterdir())
+    binaries.assert_complete(output_dir)
 
 
 def test_results_agree_with_the_files(output_dir):

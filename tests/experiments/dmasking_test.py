@@ -1,0 +1,71 @@
+"""The DMaskingNAS binary as a user runs it."""
+
+import functools
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_nas
+from keras_nas import spaces
+from keras_nas.layers import subsample
+from tests.experiments import binaries
+
+run = functools.partial(binaries.run, "dmasking")
+
+
+@pytest.fixture(scope="module")
+def output_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dmasking") / "run"
+    result = run("--preset=smoke", f"--output_dir={folder}")
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+def test_smoke_run_leaves_every_file(output_dir):
+    binaries.assert_complete(output_dir)
+    report = (output_dir / "report.md").read_text()
+    assert "| stage1_channels" in report
+
+
+def test_results_are_those_of_the_architecture(output_dir):
+    results = json.loads((output_dir / "results.json").read_text())
+    architecture = keras_nas.Architecture.load(output_dir / "architecture.json")
+    space = spaces.find_space(results["space"])
+    cost = space.cost(architecture, 10)
+    assert (results["macs"], results["params"]) == (cost.macs, cost.params)
+    assert results["macs"] <= results["target"]
+    assert results["width_multiplier"]["macs"] <= results["target"]
+    assert results["full_macs"] == space.cost(space.biggest(), 10).macs
+    size = architecture.decisions["resolution"]
+    assert results["input_size"] == size
+    model = keras.models.load_model(output_dir / "model.keras")
+    assert model.input_shape == (None, size, size, 3)
+    assert all(link["passed"] for link in results["verify"])
+
+
+def test_the_supernet_comes_back_from_its_file(output_dir):
+    supernet = keras.models.load_model(output_dir / "masked.keras")
+    architecture = keras_nas.Architecture.load(output_dir / "architecture.json")
+    sliced = keras_nas.slice_model(supernet, architecture)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    small = subsample(images, architecture.decisions["resolution"])
+    np.testing.assert_allclose(supernet(images), sliced(small), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--space=no_such_space"], "no_such_space"),
+        (["--image_size=16"], "flag --image_size"),
+        (["--target=1e-6"], "out of reach"),
+        (["--warmup_epochs=-1"], "argument `warmup_epochs`"),
+        (["--temperature=0"], "argument `temperature`"),
+    ],
+)
+def test_bad_flags_fail_before_anything_is_trained(tmp_path, flags, message):
+    result = run("--preset=smoke", f"--output_dir={tmp_path / 'o'}", *flags)
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
