@@ -68,7 +68,7 @@ class DMaskingNAS(experiment.Method):
             )
             return keras_nas.search.DMaskingNAS(
                 supernet,
-                keras_nas.ExpectedFLOPs(target=preset.target),
+                preset.budget(),
                 preset.warmup_epochs,
                 preset.temperature_decay,
                 preset.ramp,
@@ -104,7 +104,7 @@ class DMaskingNAS(experiment.Method):
 
     def networks(self, context, architecture):
         full = keras_nas.insert_masks(self.full_network(context))
-        budget = keras_nas.ExpectedFLOPs(target=context.preset.target)
+        budget = context.preset.budget()
         narrow = keras_nas.search.WidthMultiplier(
             full, budget, context.preset.channel_multiple
         ).export_model()

@@ -118,7 +118,7 @@ def run(method, context):
             },
         ),
     )
-    budget = keras_nas.ExpectedFLOPs(target=preset.target).budget(masked)
+    budget = preset.budget().budget(masked)
     _write_report(method, context, stages, slice_report, budget)
 
 
@@ -170,7 +170,7 @@ def _write_report(method, context, stages, slice_report, target):
                 "splits": context.data.splits,
             },
             history=stages["search"]["history"],
-            target=target / stages["full"]["macs"],
+            target=target / stages["full"][context.preset.cost],
             decisions=method.decisions(context),
             slice_report=slice_report,
             verification=stages["verify"]["text"],

@@ -51,7 +51,7 @@ class FiGS(experiment.Method):
     def new_search(self, context):
         preset = context.preset
         masked = self.masked(context)
-        budget = keras_nas.ExpectedFLOPs(target=preset.target)
+        budget = preset.budget()
         with context.strategy.scope():
             return keras_nas.search.FiGS(
                 masked, budget, preset.ramp, preset.channel_multiple
@@ -89,7 +89,7 @@ class FiGS(experiment.Method):
         if `inherit_weights`, else with fresh ones. The narrowed one is the
         widest within the same target."""
         preset, full = context.preset, self.masked(context)
-        budget = keras_nas.ExpectedFLOPs(target=preset.target)
+        budget = preset.budget()
         networks = [
             keras_nas.slice_model(full, architecture),
             keras_nas.search.WidthMultiplier(

@@ -216,6 +216,7 @@ def write_results(context, method, stages, target):
         "space": preset.space,
         "dataset": preset.dataset,
         "seed": context.seed,
+        "cost": preset.cost,
         "target": target,
         "macs": found["macs"],
         "params": found["params"],

@@ -2,8 +2,14 @@
 
 import dataclasses
 
+import keras_nas
 from keras_nas.search.dmasking_nas import PAPER_DECAY
 from keras_nas.training import Recipe
+
+_COSTS = {
+    "macs": keras_nas.ExpectedFLOPs,
+    "params": keras_nas.ExpectedParams,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,9 +30,13 @@ class Preset:
     )
     target: float = dataclasses.field(
         metadata={
-            "help": "Budget of multiply-adds: a share of the full network's "
-            "in (0, 1], or an absolute number."
+            "help": "Budget of the cost: a share of the full network's in "
+            "(0, 1], or an absolute number."
         }
+    )
+    cost: str = dataclasses.field(
+        default="macs",
+        metadata={"help": "What is budgeted: macs (multiply-adds) or params."},
     )
     search_epochs: int = dataclasses.field(
         metadata={"help": "Epochs of the search."}
@@ -75,6 +85,19 @@ class Preset:
     latency_runs: int = dataclasses.field(
         default=200, metadata={"help": "Timed runs of each .tflite file."}
     )
+
+    def budget(self):
+        """Returns the regularizer that holds the target.
+
+        Raises:
+            ValueError: If there is no such cost.
+        """
+        if self.cost not in _COSTS:
+            raise ValueError(
+                "Invalid value received for flag --cost. Expected one of "
+                f"{list(_COSTS)}. Received: {self.cost!r}"
+            )
+        return _COSTS[self.cost](target=self.target)
 
     def recipe(self):
         """Returns the training recipe."""
