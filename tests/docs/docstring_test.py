@@ -13,6 +13,7 @@ import keras
 import pytest
 
 import keras_nas
+from keras_nas.data.builders import find_builder
 
 MODULES = [
     importlib.import_module(module.name)
@@ -32,6 +33,13 @@ PUBLIC = sorted(
     }.items()
 )
 CALLABLES = [(name, value) for name, value in PUBLIC if callable(value)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _embedded_data():
+    """Makes the embedded data set, which says so at its first use."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        find_builder("photo_patches")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda test: test.name)
