@@ -1,0 +1,103 @@
+"""The values of formulas over masks."""
+
+from keras_nas.graph.arithmetic import Arithmetic
+
+
+class Valuation(Arithmetic):
+    """Evaluates formulas, given what is known of every switch of the masks.
+
+    Args:
+        logic: The `Logic` that made the formulas.
+        probabilities: One vector per mask: the probability that each of its
+            switches is on.
+        ops: The namespace to compute with: `numpy` or `keras.ops`.
+        dtype: String, the dtype of the probabilities.
+    """
+
+    def __init__(self, logic, probabilities, ops, dtype):
+        super().__init__(ops, dtype)
+        self._exclusive = logic.exclusive
+        self._probabilities = probabilities
+        self._values = {}
+        self._gates = {}
+
+    def value(self, channels):
+        """Returns the value of formulas, a vector or a constant."""
+        if channels.always_on:
+            return 1.0
+        if channels not in self._values:
+            parts = [self._segment(segment) for segment in channels]
+            self._values[channels] = (
+                parts[0] if len(parts) == 1 else self.ops.concatenate(parts)
+            )
+        return self._values[channels]
+
+    def holds(self, condition):
+        """Returns P(the options of a condition are chosen)."""
+        result = 1.0
+        for mask, option in sorted(condition):
+            result = self.product(result, self._probabilities[mask][option])
+        return result
+
+    def _segment(self, segment):
+        terms = sorted(segment.terms, key=_order)
+        value = self._either(terms, segment.length)
+        return value * self.ones(segment.length)
+
+    def _either(self, terms, length):
+        """Returns P(some term holds), `(length,)` or broadcast to it."""
+        exclusive = {
+            entry[0]
+            for masks, _ in terms
+            for entry in masks
+            if entry[0] in self._exclusive
+        }
+        if not exclusive:
+            values = [self._term(*term, length) for term in terms]
+            return self.any_of(values) if values else 0.0
+        mask, options, others = min(exclusive), {}, []
+        for masks, gate in terms:
+            entry = next((e for e in masks if e[0] == mask), None)
+            if entry is None:
+                others.append((masks, gate))
+            else:
+                rest = masks - {entry}, gate
+                options.setdefault(entry[1], []).append(rest)
+        value = 0.0
+        for option, rest in options.items():
+            chosen = self._probabilities[mask][option : option + 1]
+            value = value + chosen * self._either(rest, length)
+        return self.any_of(
+            [self.at_most_one(value), self._either(others, length)]
+        )
+
+    def _term(self, masks, gate, length):
+        term = self._gate(gate)
+        for mask, at, step in sorted(masks):
+            vector = self._probabilities[mask]
+            stop = at + length if step else at + 1
+            term = self.product(term, vector[at:stop])
+        return term
+
+    def _gate(self, gate):
+        if gate.kind == "true":
+            return 1.0
+        if gate not in self._gates:
+            self._gates[gate] = self._new_gate(gate)
+        return self._gates[gate]
+
+    def _new_gate(self, gate):
+        if gate.kind == "some channel":
+            return self.some(self.value(gate.operands))
+        values = [self._gate(operand) for operand in gate.operands]
+        if gate.kind == "any":
+            return self.any_of(values)
+        result = 1.0
+        for value in values:
+            result = self.product(result, value)
+        return result
+
+
+def _order(term):
+    masks, gate = term
+    return sorted(masks), gate.kind
