@@ -86,6 +86,12 @@ class BlockChoice(GumbelSoftmaxMask):
                 "Invalid value received for argument `zero`. Expected one of "
                 f"the options {self.names}, or None. Received: zero={zero!r}"
             )
+        if self.names == [zero]:
+            raise ValueError(
+                "Invalid value received for argument `options`. Expected an "
+                "option besides that of zeros, for which there is an input. "
+                f"Received: options={options!r} and zero={zero!r}"
+            )
         self.zero = zero
 
     @property
@@ -94,9 +100,11 @@ class BlockChoice(GumbelSoftmaxMask):
         return [i for i, name in enumerate(self.names) if name != self.zero]
 
     def build(self, input_shape):
-        shapes = [tuple(shape) for shape in input_shape]
+        is_list = all(isinstance(s, (list, tuple)) for s in input_shape)
+        shapes = [tuple(s) for s in input_shape] if is_list else [input_shape]
         expected = len(self.input_options)
-        if len(shapes) != expected or len(set(shapes)) > 1:
+        is_valid = len(shapes) == expected and len(set(shapes)) == 1
+        if not is_list or not is_valid:
             raise ValueError(
                 f"The choice '{self.name}' among {self.names} takes a list of "
                 f"{expected} tensors of equal shapes. Received tensors of the "
