@@ -144,9 +144,10 @@ class GumbelSoftmaxMask(Mask):
         config = {**super().get_config(), **sharing.shared_config(self)}
         config["temperature"] = self.initial_temperature
         if self.decided_by is not None:
-            config["decided_by"] = keras.saving.serialize_keras_object(
-                self.decided_by
-            )
+            with sharing.apart():
+                config["decided_by"] = keras.saving.serialize_keras_object(
+                    self.decided_by
+                )
         return config
 
     @classmethod
