@@ -183,7 +183,8 @@ class ResolutionSubsample(GumbelSoftmaxMask):
         """
         layer, size, changed = self.layer, self.resolutions[index], []
         variables = layer.non_trainable_variables
-        before = [v.value for v in variables]
+        # Copies, since they have moved on when the backward pass runs F.
+        before = [v.value * 1 for v in variables]
         kwargs = {}
         if "training" in inspect.signature(layer.call).parameters:
             kwargs["training"] = training
