@@ -116,16 +116,21 @@ class ResolutionSubsample(GumbelSoftmaxMask):
                 f"{tuple(input_shape)}"
             )
         if not self.layer.built:
-            shape = list(input_shape)
-            for axis in self.spatial_axes:
-                shape[axis] = None
-            self.layer.build(tuple(shape))
+            self.layer.build(self._shape_of_all(input_shape))
         self._output_shapes = [
             self._output_shape(input_shape, size) for size in self.resolutions
         ]
         number = len(self.resolutions)
         self.add_options(self.resolutions, np.eye(number))
         self.built = True
+
+    def _shape_of_all(self, input_shape):
+        """Returns the shape of F's inputs, `None` where resolutions differ."""
+        shape = list(input_shape)
+        sizes = zip(*(pair(size) for size in self.resolutions), strict=True)
+        for axis, lengths in zip(self.spatial_axes, sizes, strict=True):
+            shape[axis] = lengths[0] if len(set(lengths)) == 1 else None
+        return tuple(shape)
 
     def _output_shape(self, input_shape, size):
         shape = list(input_shape)
