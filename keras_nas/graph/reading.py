@@ -61,6 +61,17 @@ class Reading(Valuation):
         """Returns P(channel varies), `(channels,)`."""
         return self.value(state.alive)
 
+    def alive_if_any(self, state):
+        """Returns P(channel varies), given that choices are for something.
+
+        The candidates beside the zero of a `BlockChoice` are computed with
+        their own probabilities. What asks this of them, an addition, must not
+        multiply these with P(the choice is not for zero) once more.
+        """
+        if state.alive.always_on:
+            return 1.0
+        return self.vector(state.alive, given_any=True)
+
     def nonzero(self, state):
         """Returns P(channel is not the constant 0), `(channels,)`."""
         return self.value(state.nonzero)

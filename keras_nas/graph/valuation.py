@@ -25,12 +25,23 @@ class Valuation(Arithmetic):
         """Returns the value of formulas, a vector or a constant."""
         if channels.always_on:
             return 1.0
-        if channels not in self._values:
-            parts = [self._segment(segment) for segment in channels]
-            self._values[channels] = (
+        return self.vector(channels)
+
+    def vector(self, channels, given_any=False):
+        """Returns the value of formulas that are not all on, a vector.
+
+        Args:
+            channels: `Channels`.
+            given_any: Boolean, whether it is given that every exclusive mask
+                is on one of the options that a formula names.
+        """
+        key = channels, given_any
+        if key not in self._values:
+            parts = [self._segment(segment, given_any) for segment in channels]
+            self._values[key] = (
                 parts[0] if len(parts) == 1 else self.ops.concatenate(parts)
             )
-        return self._values[channels]
+        return self._values[key]
 
     def holds(self, condition):
         """Returns P(the options of a condition are chosen)."""
@@ -39,12 +50,12 @@ class Valuation(Arithmetic):
             result = self.product(result, self._probabilities[mask][option])
         return result
 
-    def _segment(self, segment):
+    def _segment(self, segment, given_any):
         terms = sorted(segment.terms, key=_order)
-        value = self._either(terms, segment.length)
+        value = self._either(terms, segment.length, given_any)
         return value * self.ones(segment.length)
 
-    def _either(self, terms, length):
+    def _either(self, terms, length, given_any):
         """Returns P(some term holds), `(length,)` or broadcast to it."""
         exclusive = {
             entry[0]
@@ -63,13 +74,15 @@ class Valuation(Arithmetic):
             else:
                 rest = masks - {entry}, gate
                 options.setdefault(entry[1], []).append(rest)
-        value = 0.0
+        value = total = 0.0
         for option, rest in options.items():
             chosen = self._probabilities[mask][option : option + 1]
-            value = value + chosen * self._either(rest, length)
-        return self.any_of(
-            [self.at_most_one(value), self._either(others, length)]
-        )
+            value = value + chosen * self._either(rest, length, given_any)
+            total = total + chosen
+        if given_any and len(options) < self._exclusive[mask]:
+            value = value / self.ops.maximum(total, 1e-30)
+        rest = self._either(others, length, given_any)
+        return self.any_of([self.at_most_one(value), rest])
 
     def _term(self, masks, gate, length):
         term = self._gate(gate)

@@ -96,7 +96,7 @@ class ElementwiseMergeRule(Rule):
         full = [t.shape == target for t in node.input_tensors]
         if self.affine is None or not any(full) or len(full) == 1:
             return [1.0] * len(states)
-        used = [reading.some(reading.alive(state)) for state in states]
+        used = [reading.some(reading.alive_if_any(state)) for state in states]
         anchor = full.index(True)
         others = [u for u, f in zip(used, full, strict=True) if f][1:]
         nobody = reading.negation(reading.any_of(others))
