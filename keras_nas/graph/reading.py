@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_nas.graph.arithmetic import is_constant
 from keras_nas.graph.valuation import Valuation
+from keras_nas.graph.valuation import most_frequent
 
 
 class Reading(Valuation):
@@ -178,7 +179,7 @@ class Reading(Valuation):
             else:
                 rest[condition - given] = demand
         while rest:
-            mask = min(m for condition in rest for m, _ in condition)
+            mask = most_frequent(m for condition in rest for m, _ in condition)
             options = {}
             for condition in list(rest):
                 option = next((o for m, o in condition if m == mask), None)

@@ -1,5 +1,7 @@
 """The values of formulas over masks."""
 
+import collections
+
 from keras_nas.graph.arithmetic import Arithmetic
 
 
@@ -57,16 +59,16 @@ class Valuation(Arithmetic):
 
     def _either(self, terms, length, given_any):
         """Returns P(some term holds), `(length,)` or broadcast to it."""
-        exclusive = {
-            entry[0]
+        exclusive = [
+            mask
             for masks, _ in terms
-            for entry in masks
-            if entry[0] in self._exclusive
-        }
+            for mask in {m for m, _, _ in masks}
+            if mask in self._exclusive
+        ]
         if not exclusive:
             values = [self._term(*term, length) for term in terms]
             return self.any_of(values) if values else 0.0
-        mask, options, others = min(exclusive), {}, []
+        mask, options, others = most_frequent(exclusive), {}, []
         for masks, gate in terms:
             entry = next((e for e in masks if e[0] == mask), None)
             if entry is None:
@@ -109,6 +111,13 @@ class Valuation(Arithmetic):
         for value in values:
             result = self.product(result, value)
         return result
+
+
+def most_frequent(masks):
+    """Returns the mask that most statements are about: the outer choice, of
+    nested ones."""
+    counts = collections.Counter(masks)
+    return min(counts, key=lambda mask: (-counts[mask], mask))
 
 
 def _order(term):
