@@ -32,8 +32,8 @@ class Resolutions:
                 "Pass the first one to the others as `decided_by`."
             )
         self.mask = self.graph.wraps[0].layer.leader()
-        self._check_between(flow)
         self._entries = self._find_entries(flow)
+        self._check_between(flow)
         self.shapes = [
             self._run(flow, option) for option in range(len(self.mask.options))
         ]
@@ -67,6 +67,7 @@ class Resolutions:
     def _check_between(self, flow):
         """Checks that what is not wrapped works on single pixels."""
         spread = {id(w.exit) for w in self.graph.wraps if len(w.exit.shape) > 2}
+        spread.update(self._entries)
         for node, rule in zip(flow.graph.nodes, flow.rules, strict=True):
             reads = any(id(t) in spread for t in node.input_tensors)
             if node.wrapper is not None or not reads:
@@ -75,9 +76,10 @@ class Resolutions:
                 raise ValueError(
                     f"Layer '{node.name}' of model '{self.graph.name}' reads "
                     "a map with zeros between the pixels of smaller "
-                    "resolutions. Expected an operation on single pixels, or "
-                    "one inside of a `ResolutionSubsample`. Wrap it, with "
-                    f"`decided_by` '{self.mask.name}'."
+                    "resolutions, or the input with all of its pixels. "
+                    "Expected an operation on single pixels, or one inside of "
+                    "a `ResolutionSubsample`. Wrap it, with `decided_by` "
+                    f"'{self.mask.name}'."
                 )
             spread.update(id(t) for t in node.output_tensors)
 
