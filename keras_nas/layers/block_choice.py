@@ -93,6 +93,7 @@ class BlockChoice(GumbelSoftmaxMask):
                 f"Received: options={options!r} and zero={zero!r}"
             )
         self.zero = zero
+        self.supports_masking = True
 
     @property
     def input_options(self):
@@ -119,6 +120,11 @@ class BlockChoice(GumbelSoftmaxMask):
         for option, x in zip(self.input_options, inputs, strict=True):
             outputs = outputs + ops.cast(weights[option], x.dtype) * x
         return outputs
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """Returns Keras's mask of padded positions, if candidates agree."""
+        first, *others = previous_mask or [None]
+        return first if all(other is first for other in others) else None
 
     def scale_limits(self):
         every = np.ones(len(self.names), "float32")
