@@ -223,3 +223,64 @@ def test_other_temperatures_are_refused(temperature):
 def test_choices_that_do_not_fit_the_input():
     with pytest.raises(ValueError, match="number of channels of its input, 6"):
         built(ChannelMask([2, 4]), 6)
+
+
+def test_one_option_has_weight_1():
+    mask = built(ChannelMask([4], temperature=0.1, seed=0), 4)
+    assert steps(mask, 2).tolist() == [[1.0], [1.0]]
+    assert mask.decision() == 4
+
+
+def test_choices_may_repeat_where_another_mask_decides():
+    leader = built(ChannelMask([2, 4, 6], seed=0), 6)
+    follower = built(ChannelMask([1, 1, 2], decided_by=leader), 2)
+    y = to_numpy(follower(np.ones((1, 2), "float32"), training=True))
+    g = to_numpy(leader.weights_of_options())
+    np.testing.assert_allclose(y[0], [1.0, g[2]], rtol=1e-6)
+    leader.logits.assign([0.0, 1.0, 0.0])
+    assert follower.decision() == 1
+    assert follower.scale_of(6).tolist() == [1, 1]
+    with pytest.raises(ValueError, match="Invalid decision for mask"):
+        follower.scale_of(1)
+
+
+@pytest.mark.parametrize("choices", [[2, 1], [0, 2], [1, 2.0], []])
+def test_other_choices_are_refused_where_another_mask_decides(choices):
+    leader = ChannelMask([1, 2])
+    with pytest.raises(ValueError, match="argument `choices`"):
+        ChannelMask(choices, decided_by=leader)
+
+
+def test_the_leader_must_be_built_and_have_as_many_options():
+    leader = ChannelMask([2, 4, 6], name="leader")
+    follower = ChannelMask([1, 2], name="follower", decided_by=leader)
+    with pytest.raises(ValueError, match="'leader', which is not built yet"):
+        built(follower, 2)
+    built(leader, 6)
+    message = r"'follower' is decided by 'leader'.* Expected 3.*\[1, 2\]"
+    with pytest.raises(ValueError, match=message):
+        built(follower, 2)
+
+
+def expansion():
+    """An expansion whose squeeze-excite is decided with it."""
+    inputs = keras.Input((6, 6, 3))
+    mask = ChannelMask([4, 8], seed=0, name="wide")
+    x = mask(layers.Conv2D(8, 1, use_bias=False)(inputs))
+    s = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    s = ChannelMask([1, 2], decided_by=mask)(layers.Conv2D(2, 1)(s))
+    s = layers.Conv2D(8, 1, activation="sigmoid")(layers.ReLU()(s))
+    return randomize(keras.Model(inputs, head(layers.Multiply()([x, s]))))
+
+
+@pytest.mark.parametrize("wide, narrow", [(4, 1), (8, 2)])
+def test_numbers_that_belong_together_are_cut_together(wide, narrow):
+    model = expansion()
+    mask = model.get_layer("wide")
+    mask.logits.assign([100.0 * (k == wide) for k in mask.options])
+    mask.temperature.assign(1.0)
+    sliced, _ = assert_slices(model)
+    filters = [x.filters for x in sliced.layers if hasattr(x, "filters")]
+    assert filters == [wide, narrow, wide]
+    chosen = Architecture("", {"wide": wide})
+    assert_same_function(slice_model(expansion(), chosen), sliced)
