@@ -157,6 +157,70 @@ def check_insertion():
     return _close(masked, sliced, "masked and sliced model")
 
 
+def _supernet():
+    """A network that chooses its resolution, a block and a width, twice."""
+    width = keras_nas.ChannelMask([2, 4], seed=1, name="width")
+    x = inputs = keras.Input((None, None, 3))
+    for index in range(2):
+        x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+        x = width(keras.layers.BatchNormalization(momentum=0.5)(x))
+        if index == 0:
+            blocks = [
+                keras.layers.DepthwiseConv2D(k, padding="same")(x)
+                for k in (1, 3)
+            ]
+            kind = keras_nas.BlockChoice(
+                ["skip", "k1", "k3"], zero="skip", seed=1, name="kind"
+            )
+            x = keras.layers.Add()([x, kind(blocks)])
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
+    x = keras.layers.Dropout(0.1, seed=1)(x)
+    network = keras.Model(inputs, keras.layers.Dense(4)(x))
+    size = keras_nas.ResolutionSubsample([5, 8], network, seed=1, name="size")
+    return keras.Sequential([keras.Input((8, 8, 3)), size])
+
+
+def check_choices(folder):
+    """Searches channels, blocks and the resolution; slices, saves, loads."""
+    model = _supernet()
+    search = keras_nas.search.DMaskingNAS(
+        model, keras_nas.ExpectedFLOPs(target=0.5)
+    )
+    masks = {mask.name: mask for mask in search.deciders}
+    _check(set(masks) == {"size", "width", "kind"}, f"masks are {set(masks)}")
+    search.compile("sgd", "mse", mask_optimizer=keras.optimizers.SGD(0.5))
+    x, y = _data()
+    # 16 examples for the weights, 8 for the masks: 3 steps in each epoch.
+    search.fit(
+        x[:16],
+        y[:16],
+        architecture_data=(x[16:], y[16:]),
+        batch_size=8,
+        epochs=2,
+        verbose=0,
+    )
+    for name, mask in masks.items():
+        _check(_step(mask) == 6, f"{name} counted {_step(mask)} steps")
+        logits = _numpy(mask.logits)
+        _check(np.isfinite(logits).all(), f"logits of {name} are not finite")
+        _check(np.ptp(logits) > 0, f"logits of {name} did not move")
+    network = search.export_model()
+    size = masks["size"].decision()
+    _check(network.input_shape == (None, size, size, 3), "another resolution")
+    share = (
+        keras_nas.count_cost(network).macs / keras_nas.count_cost(model).macs
+    )
+    _check(share <= 0.5, f"the network has {share} of the multiply-adds")
+    small = keras_nas.layers.subsample(x, size)
+    difference = np.abs(_numpy(model(x)) - _numpy(network(small))).max()
+    _check(difference < 1e-5, f"supernet and network differ by {difference}")
+    path = pathlib.Path(folder) / "supernet.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    _close(model, loaded, "the supernet and its file")
+    return float(share)
+
+
 def main():
     keras.utils.set_random_seed(0)
     model = _build()
@@ -165,11 +229,13 @@ def main():
     sliced, difference = check_slicing(model)
     with tempfile.TemporaryDirectory() as folder:
         check_files(model, sliced, folder)
+        share = check_choices(folder)
     results = {
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "losses": losses,
         "sliced_difference": difference,
+        "share": share,
         "inserted_difference": check_insertion(),
         "imported_tensorflow": _IMPORTED_TENSORFLOW,
     }
