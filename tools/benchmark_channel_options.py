@@ -31,13 +31,7 @@ of options differs by more than 1% from that with the fewest.
 """
 
 import argparse
-import datetime
-import importlib.util
-import json
-import os
-import pathlib
 import statistics
-import subprocess
 import sys
 import time
 import warnings
@@ -46,21 +40,23 @@ import keras
 import numpy as np
 from keras import layers
 from keras import ops
-from matplotlib.ticker import NullLocator
 
 import keras_nas
-from keras_nas.report import environment
 from keras_nas.report import figure as figures
+from tools import option_benchmarks as shared
 
 OPTIONS = (1, 2, 4, 8, 16, 32)
 TOLERANCE = 0.01
-CLASSES = 10
+CLASSES = shared.CLASSES
 
 _STYLES = {
     "masked": ("DMaskingNAS", figures.BLUE, "o"),
     "conventional": ("conventional DNAS", figures.ORANGE, "s"),
 }
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_PANELS = [
+    ("peak", 1e-6, "peak memory, MB"),
+    ("seconds", 1.0, "time, seconds"),
+]
 
 
 class PaddedSum(layers.Layer):
@@ -155,18 +151,12 @@ class _Subject:
     def __init__(self, model, batch):
         import jax
 
-        optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
-        optimizer.build(model.trainable_variables)
-        kinds = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            optimizer.variables,
-        )
-        self._state = [[variable.value for variable in k] for k in kinds]
+        optimizer = shared.make_optimizer(model)
+        self._state = shared.state_of(model, optimizer)
         self._batch = batch
         self.params = model.count_params()
         start = time.perf_counter()
-        step = jax.jit(_make_step(model, optimizer), donate_argnums=0)
+        step = jax.jit(shared.make_jax_step(model, optimizer), donate_argnums=0)
         self._step = step.lower(self._state, *batch).compile()
         self.compile_seconds = time.perf_counter() - start
         self.seconds = []
@@ -191,29 +181,6 @@ class _Subject:
         return {"peak": peak, **bytes_of}
 
 
-def _make_step(model, optimizer):
-    """Returns `step(state, x, y) -> (loss, state)`, a pure function."""
-    import jax
-
-    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    def compute_loss(trainable, other, x, y):
-        logits, other = model.stateless_call(trainable, other, x, training=True)
-        return loss_of(y, logits), other
-
-    differentiate = jax.value_and_grad(compute_loss, has_aux=True)
-
-    def step(state, x, y):
-        trainable, other, slots = state
-        (loss, other), gradients = differentiate(trainable, other, x, y)
-        trainable, slots = optimizer.stateless_apply(
-            slots, gradients, trainable
-        )
-        return loss, [trainable, other, slots]
-
-    return step
-
-
 def measure(flags):
     """Compiles and times a step for each method and number of options.
 
@@ -223,7 +190,7 @@ def measure(flags):
     Returns:
         List of rows, plain data.
     """
-    batch = _make_batch(flags.batch_size, flags.image_size)
+    batch = shared.make_batch(flags.batch_size, flags.image_size)
     subjects = {}
     for options in flags.options:
         for method in _STYLES:
@@ -246,16 +213,6 @@ def measure(flags):
         for options in flags.options
         if (method, options) in subjects
     ]
-
-
-def _make_batch(batch_size, image_size):
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(batch_size, image_size, image_size, 3))
-    y = generator.integers(0, CLASSES, batch_size)
-    return (
-        ops.convert_to_tensor(x, "float32"),
-        ops.convert_to_tensor(y, "int32"),
-    )
 
 
 def _take_turns(subjects, turns):
@@ -301,66 +258,6 @@ def find_growth(rows):
     }
 
 
-def plot(rows, path):
-    """Draws memory and time against the number of options.
-
-    Args:
-        rows: What `measure` returns.
-        path: Path of the `.png`, `.svg` or `.pdf` file to write.
-    """
-    figure = figures.new_figure(7.0, 3.6)
-    memory, seconds = figure.subplots(1, 2)
-    _draw(memory, rows, "peak", 1e-6)
-    memory.set_ylabel("peak memory, MB", color=figures.DARK)
-    _draw(seconds, rows, "seconds", 1.0)
-    seconds.set_ylabel("time, seconds", color=figures.DARK)
-    figure.legend(
-        *memory.get_legend_handles_labels(),
-        title="a training step with",
-        loc="outside upper center",
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-        title_fontsize=9,
-    )
-    figures.write_figure(figure, path)
-
-
-def _draw(axes, rows, kind, unit):
-    for method, (label, color, marker) in _STYLES.items():
-        shown = [row for row in rows if row["method"] == method]
-        options = [row["options"] for row in shown]
-        values = [row[kind] * unit for row in shown]
-        axes.plot(
-            options,
-            values,
-            color=color,
-            label=label,
-            linewidth=1.8,
-            marker=marker,
-            markersize=6,
-            markeredgecolor="white",
-        )
-        ratio = shown[-1][f"{kind}_ratio"]
-        axes.annotate(
-            f"{ratio:.1f}x" if ratio >= 10.0 else f"{ratio:.2f}x",
-            (options[-1], values[-1]),
-            xytext=(-4, 7),
-            textcoords="offset points",
-            ha="right",
-            fontsize=9,
-            color=figures.DARK,
-        )
-    ticks = sorted({row["options"] for row in rows})
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("options of each convolution", color=figures.DARK)
-    figures.clean(axes, grid="both")
-    axes.margins(y=0.1)
-    axes.set_ylim(bottom=0.0)
-
-
 def print_rows(rows):
     """Prints the rows as a readable table."""
     print(
@@ -397,14 +294,12 @@ def _parse(arguments):
     parser.add_argument("--image_size", type=int, default=32)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--turns", type=int, default=10)
-    parser.add_argument("--json", type=pathlib.Path, help="file to write")
-    parser.add_argument("--png", type=pathlib.Path, help="file to write")
+    shared.add_files(parser)
     flags = parser.parse_args(arguments)
     flags.options = sorted({*flags.options})
-    sizes = "blocks", "channels", "image_size", "batch_size"
-    for name in sizes:
-        if getattr(flags, name) < 1:
-            parser.error(f"--{name} must be at least 1")
+    shared.check_sizes(
+        parser, flags, "blocks", "channels", "image_size", "batch_size"
+    )
     if flags.turns < 2:
         parser.error("--turns must be at least 2, for quartiles")
     if len(flags.options) < 2:
@@ -413,31 +308,14 @@ def _parse(arguments):
         parser.error("--channels must be a multiple of each of --options")
     if flags.max_conventional_options < flags.options[0]:
         parser.error("--max_conventional_options leaves none")
-    if flags.png and flags.png.suffix != ".png":
-        parser.error("--png must be a file name that ends in .png")
     return flags
 
 
-def _run_on_jax(arguments):
-    """Runs this tool in a process whose Keras backend is JAX."""
-    paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
-    return subprocess.run(
-        [sys.executable, "-m", "tools.benchmark_channel_options", *arguments],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "jax",
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        },
-        check=False,
-    ).returncode
-
-
 def _facts():
-    """Returns `environment()` with what JAX adds."""
+    """Returns the facts of a process that runs JAX."""
     import jax
 
-    facts = environment()
-    facts["versions"]["jax"] = jax.__version__
+    facts = shared.facts()
     facts["machine"]["device"] = jax.devices()[0].device_kind
     return facts
 
@@ -451,42 +329,15 @@ def _print_verdicts(growth):
         )
 
 
-def _print_facts(flags, facts):
-    versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
-    machine = facts["machine"]
-    print(
-        f"{flags.blocks} convolutions of {flags.channels} channels, "
-        f"{flags.image_size}x{flags.image_size}, batch {flags.batch_size}, "
-        f"{flags.turns} turns\n"
-        f"{datetime.date.today()}, {versions}, {machine['num_cpus']} cores of "
-        f"{machine['processor']}, {machine['system']}, on {machine['device']}"
-    )
-
-
-def _write_json(path, flags, rows, growth, facts):
-    arguments = {
-        name: value
-        for name, value in vars(flags).items()
-        if name not in ("json", "png")
-    }
-    results = {
-        "date": datetime.date.today().isoformat(),
-        "arguments": arguments,
-        "rows": rows,
-        "masked_growth": growth,
-        **facts,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n")
-
-
 def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     flags = _parse(arguments)
-    if importlib.util.find_spec("jax") is None:
+    if not shared.is_installed("jax"):
         sys.exit("JAX is not installed: pip install -e '.[jax]'")
     if keras.backend.backend() != "jax":
-        code = _run_on_jax(arguments)
+        jax = {"KERAS_BACKEND": "jax"}
+        name = "benchmark_channel_options"
+        code = shared.run_tool(name, arguments, jax).returncode
         if code:
             sys.exit(code)
         return
@@ -501,12 +352,19 @@ def main(arguments=None):
     growth = find_growth(rows)
     _print_verdicts(growth)
     facts = _facts()
-    _print_facts(flags, facts)
+    shared.print_facts(
+        f"{flags.blocks} convolutions of {flags.channels} channels, "
+        f"{flags.image_size}x{flags.image_size}, batch {flags.batch_size}, "
+        f"{flags.turns} turns",
+        facts,
+    )
     if flags.json:
-        _write_json(flags.json, flags, rows, growth, facts)
+        shared.write_json(
+            flags.json, flags, rows, masked_growth=growth, **facts
+        )
     if flags.png:
-        flags.png.parent.mkdir(parents=True, exist_ok=True)
-        plot(rows, flags.png)
+        label = "options of each convolution"
+        shared.plot(rows, _STYLES, "options", label, _PANELS, flags.png)
     if max(growth.values()) > TOLERANCE:
         sys.exit("The memory of the masked network is not constant.")
 
