@@ -139,7 +139,9 @@ def assert_same_on_subsampled(model, sliced, rtol=1e-5):
     """
 
     def small(values, like):
-        sizes = [(v.shape, tuple(t.shape)) for v, t in zip(values, like, strict=True)]
+        sizes = [
+            (v.shape, tuple(t.shape)) for v, t in zip(values, like, strict=True)
+        ]
         return [
             v if old[1:] == new[1:] else np.array(subsample(v, new[1:3]))
             for v, (old, new) in zip(values, sizes, strict=True)

@@ -155,7 +155,11 @@ def test_a_wrap_that_does_not_read_the_input():
 
 @pytest.mark.parametrize(
     "outside",
-    [conv(), layers.GlobalAveragePooling2D(), layers.MaxPooling2D(1, strides=2)],
+    [
+        conv(),
+        layers.GlobalAveragePooling2D(),
+        layers.MaxPooling2D(1, strides=2),
+    ],
     ids=lambda layer: type(layer).__name__,
 )
 def test_what_mixes_pixels_must_be_wrapped(outside):
