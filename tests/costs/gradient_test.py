@@ -12,6 +12,7 @@ from keras import layers
 from keras_nas import ExpectedFLOPs
 from keras_nas import ExpectedParams
 from tests.common import conv_block
+from tests.common import deciders_of
 from tests.common import head
 from tests.common import mask
 from tests.common import masks_of
@@ -72,10 +73,10 @@ def slopes(cost, model):
     """Returns the cost and its gradient in the logits, one vector."""
     import tensorflow as tf
 
-    logits = [layer.logits.value for layer in masks_of(model)]
+    logits = [layer.logits.value for layer in deciders_of(model)]
     with tf.GradientTape() as tape:
         value = cost(model, dtype="float64")
-    gradients = tape.gradient(value, logits)
+    gradients = tape.gradient(value, logits, unconnected_gradients="zero")
     return float(value), np.concatenate([g.numpy() for g in gradients])
 
 
