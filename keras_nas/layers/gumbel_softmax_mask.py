@@ -94,15 +94,14 @@ class GumbelSoftmaxMask(Mask):
     def weights_of_options(self):
         """Returns this step's Gumbel-softmax weights g, `(options,)`."""
         leader = self.leader()
-        if len(self.options) == 1:
-            return ops.ones(1)
         eps = 2.0**-24
         uniform = keras.random.uniform(
             leader.logits.shape, dtype="float32", seed=leader.seed_generator
         )
         uniform = ops.clip(uniform, eps, 1.0 - eps)
         gumbel = -ops.log(-ops.log(uniform))
-        return ops.softmax((leader.logits + gumbel) / leader.temperature)
+        scores = (leader.logits + gumbel) / leader.temperature
+        return ops.exp(scores - ops.logsumexp(scores))  # A softmax.
 
     def weights_in_call(self, training):
         """Returns the weights of the options in a call, `(options,)`."""
