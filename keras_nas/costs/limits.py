@@ -22,7 +22,8 @@ def scale_limits(flow, measure):
         Two lists with the switches of every mask.
     """
     pairs = [mask.scale_limits() for mask in flow.masks]
-    smallest, largest = (list(scales) for scales in zip(*pairs, strict=True))
+    smallest = [low for low, _ in pairs]
+    largest = [high for _, high in pairs]
     _choose(flow, measure, smallest, np.argmin)
     _choose(flow, measure, largest, np.argmax)
     return smallest, largest
