@@ -328,6 +328,12 @@ def test_options_need_not_be_in_the_order_of_their_costs():
     assert FLOPS.full(model) == 16 * 12 * 25
 
 
+def test_limits_without_masks_are_the_cost():
+    inputs = keras.Input((4, 4, 3))
+    model = keras.Model(inputs, conv(4)(inputs))
+    assert FLOPS.full(model) == FLOPS.smallest(model) == 16 * 12
+
+
 def test_a_target_is_a_share_of_the_most_expensive_network():
     model = residual()
     full = 16 * (16 + 144) + 8
