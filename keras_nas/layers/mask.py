@@ -143,6 +143,21 @@ class Mask(keras.layers.Layer):
         return {**super().get_config(), "seed": self.seed}
 
 
+def check_data_format(data_format):
+    """Returns a data format, by default that of Keras's configuration.
+
+    Raises:
+        ValueError: If it is neither of the two.
+    """
+    if data_format not in (None, "channels_last", "channels_first"):
+        raise ValueError(
+            "Invalid value received for argument `data_format`. Expected "
+            "'channels_last' or 'channels_first'. Received: "
+            f"data_format={data_format!r}"
+        )
+    return data_format or keras.config.image_data_format()
+
+
 def check_temperature(temperature):
     """Returns a temperature as a float.
 

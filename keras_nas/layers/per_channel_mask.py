@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_nas.layers.mask import Mask
+from keras_nas.layers.mask import check_data_format
 
 
 class PerChannelMask(Mask):
@@ -31,14 +32,8 @@ class PerChannelMask(Mask):
                 "integer index of the channel axis, such as -1. Received: "
                 f"axis={axis!r}"
             )
-        if data_format not in (None, "channels_last", "channels_first"):
-            raise ValueError(
-                "Invalid value received for argument `data_format`. Expected "
-                "'channels_last' or 'channels_first'. Received: "
-                f"data_format={data_format!r}"
-            )
         self.axis = axis
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = check_data_format(data_format)
         self.supports_masking = True
 
     def channel_axis(self, rank):

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_nas.layers.gumbel_softmax_mask import GumbelSoftmaxMask
 from keras_nas.layers.mask import Mask
+from keras_nas.layers.mask import check_data_format
 from keras_nas.layers.subsampling import pair
 from keras_nas.layers.subsampling import put_back
 from keras_nas.layers.subsampling import spatial_axes
@@ -61,7 +62,8 @@ class ResolutionSubsample(GumbelSoftmaxMask):
 
     Raises:
         ValueError: If the resolutions are not increasing sizes, the last is
-            not that of the input, or `layer` is not such a layer.
+            not that of the input, `layer` is not such a layer, or the data
+            format is none.
 
     Reference:
         FBNetV2: Differentiable Neural Architecture Search for Spatial and
@@ -103,7 +105,7 @@ class ResolutionSubsample(GumbelSoftmaxMask):
             resolutions, may_repeat=decided_by is not None
         )
         self.layer = layer
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = check_data_format(data_format)
         self.spatial_axes = spatial_axes(self.data_format)
 
     def build(self, input_shape):

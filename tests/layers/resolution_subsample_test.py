@@ -583,3 +583,8 @@ def test_decisions_that_are_no_option(decision):
     assert search.scale_of(4).tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"mask 'search'.*\[4, 9\]"):
         search.scale_of(decision)
+
+
+def test_other_data_formats_are_refused():
+    with pytest.raises(ValueError, match="argument `data_format`.*'NCHW'"):
+        ResolutionSubsample([4, 8], keras.layers.Identity(), data_format="NCHW")
