@@ -80,7 +80,7 @@ class _Builder:
             for stage in space.stages
         ]
         stem = functools.partial(
-            self.conv, conv=space.stem, name="block0_conv", mask=stage_masks[0]
+            self.conv, conv=space.stem, name="block0", mask=stage_masks[0]
         )
         x, index, before = self.place(inputs, "block0", stem), 1, None
         for stage, mask in zip(space.stages, stage_masks, strict=True):
@@ -96,12 +96,10 @@ class _Builder:
                 x = self.place(x, f"block{index}", place)
                 index += 1
             before = mask
-        head = self.ir_pool if isinstance(space.head, IRPool) else self.conv
-        kind = "project" if isinstance(space.head, IRPool) else "conv"
         head = functools.partial(
-            head,
+            self.ir_pool if isinstance(space.head, IRPool) else self.conv,
             conv=space.head,
-            name=f"block{index}_{kind}",
+            name=f"block{index}",
             mask=self.channel_mask("head_channels", space.head.channels),
         )
         return self.place(x, f"block{index}", lambda x: _pooled(head(x)))
@@ -140,7 +138,7 @@ class _Builder:
     def conv(self, x, conv, name, mask):
         return self.conv_norm(
             x,
-            name,
+            f"{name}_conv",
             conv.channels[-1],
             ACTIVATIONS[conv.act],
             mask,
@@ -151,9 +149,11 @@ class _Builder:
 
     def ir_pool(self, x, conv, name, mask):
         act = ACTIVATIONS[conv.act]
-        x = self.conv_norm(x, name.replace("project", "expand"), conv.mid, act)
+        x = self.conv_norm(x, f"{name}_expand", conv.mid, act)
         x = layers.GlobalAveragePooling2D(keepdims=True)(x)
-        x = layers.Conv2D(conv.channels[-1], 1, use_bias=False, name=name)(x)
+        x = layers.Conv2D(
+            conv.channels[-1], 1, use_bias=False, name=f"{name}_project"
+        )(x)
         return layers.Activation(act)(_masked(x, mask))
 
     def block(self, x, block, name, mask, mask_in, channels):
