@@ -21,18 +21,31 @@ class BudgetController(keras.layers.Layer):
         model: The model with masks.
         integral: Float, how fast the multiplier grows, per step.
         proportional: Float, its response to the present error.
+        smoothing: Float in [0, 1), how much of the average cost so far stays
+            in it at each step. Where costs are those of draws, an answer to
+            each of them would on the whole push them below the budget, since
+            a penalty is never negative.
     """
 
-    def __init__(self, regularizer, model, integral=0.05, proportional=20.0):
+    def __init__(
+        self,
+        regularizer,
+        model,
+        integral=0.05,
+        proportional=20.0,
+        smoothing=0.0,
+    ):
         super().__init__(name="budget_controller")
         self.full = regularizer.full(model)
         self.fixed = regularizer.strength
         self.integral, self.proportional = integral, proportional
+        self.smoothing = smoothing
         self.target = None
         if self.fixed is None:
             self.target = regularizer.budget(model)
         self.multiplier = self._variable("multiplier", 0.0)
         self.error = self._variable("error", 0.0)
+        self.average = self._variable("average", 0.0)
         self.step = self._variable("step", 0.0)
         self.ramp_steps = self._variable("ramp_steps", 0.0)
         self.built = True
@@ -67,7 +80,10 @@ class BudgetController(keras.layers.Layer):
         if self.fixed is not None:
             return
         self.step.assign(self.step + 1.0)
-        error = ops.stop_gradient(cost) / self.budget() - 1.0
+        cost = ops.stop_gradient(cost)
+        before = ops.where(self.step > 1.0, self.average, cost)
+        self.average.assign(before + (1.0 - self.smoothing) * (cost - before))
+        error = self.average / self.budget() - 1.0
         self.error.assign(error)
         self.multiplier.assign(
             ops.maximum(self.multiplier + self.integral * error, 0.0)

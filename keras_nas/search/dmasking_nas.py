@@ -85,6 +85,8 @@ class DMaskingNAS(PartialTraining, MaskSearch):
     16
     """
 
+    cost_smoothing = 0.9  # Costs are those of draws.
+
     def __init__(
         self,
         model,

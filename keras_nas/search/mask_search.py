@@ -33,6 +33,9 @@ class MaskSearch(PenalizedModel):
             or the target is out of reach.
     """
 
+    # Of the controller, how much of the average cost stays at each step.
+    cost_smoothing = 0.0
+
     def __init__(self, model, regularizer=None, ramp=0.6, **kwargs):
         if not 0.0 <= ramp <= 1.0:
             raise ValueError(
@@ -45,7 +48,9 @@ class MaskSearch(PenalizedModel):
             or getattr(model, "cost_regularizer", None)
             or ExpectedFLOPs(target=0.5)
         )
-        controller = BudgetController(regularizer, model)
+        controller = BudgetController(
+            regularizer, model, smoothing=self.cost_smoothing
+        )
         super().__init__(model, regularizer, controller, **kwargs)
         self.ramp = ramp
         self.full_cost = controller.full
