@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from keras_nas.costs.limits import scale_limits
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import deciders
 
@@ -50,6 +51,20 @@ class Choices:
             for alpha, c in zip(self.logits, costs, strict=True)
         ]
 
+    def smallest(self):
+        """Returns the state of the smallest network."""
+        flow = flow_of(self.model)
+        scales, _ = scale_limits(flow, self.regularizer.measure)
+        return [
+            next(
+                index
+                for index, option in enumerate(mask.options)
+                if np.array_equal(mask.scale_of(option), scale)
+            )
+            for mask, scale in zip(self._masks, scales, strict=True)
+            if mask.leader() is mask
+        ]
+
     def changes(self, state):
         """Yields every state that differs in one mask, with its index."""
         for index, alpha in enumerate(self.logits):
@@ -84,6 +99,8 @@ def fit_choices_to_budget(search, target):
     of options with the logits alpha_i and the costs c_i of the network with
     this option and the others as they were. It is the lowest price that meets
     the target, negative where what the masks had decided leaves some of it.
+    Where no price meets it, since what an option costs depends on other
+    choices, the smallest network is the start.
     Then single masks change, as long as the target allows it: to options of
     larger logits if the price is positive, else to more expensive ones; what
     gains most, or loses least, in logits comes first.
@@ -95,6 +112,8 @@ def fit_choices_to_budget(search, target):
     """
     choices = Choices(search.model, search.regularizer)
     price, state = _at_lowest_price(choices, target)
+    if choices.cost(state) > target:
+        state = choices.smallest()
     better = state
     while better is not None:
         state, better = better, _improved(choices, better, target, price)
