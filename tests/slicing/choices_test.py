@@ -5,6 +5,7 @@ which tries the same for masks on channels alone.
 """
 
 import os
+import warnings
 
 import keras
 import numpy as np
@@ -193,6 +194,19 @@ def test_channels_behind_a_choice():
         assert_every_option(x, head(y), m=number)
 
 
+def test_constants_are_those_of_the_chosen_candidate():
+    """What closed masks and a normalization leave of it goes into a bias."""
+    x = image()
+    closed = [
+        layers.BatchNormalization()(mask(name)(conv()(x))) for name in "pq"
+    ]
+    y = layers.Add()([conv()(x), choice(closed, "z")])
+    model = randomize(keras.Model(x, head(y)))
+    decide(model, p=[], q=[0])
+    for option in "zab":
+        assert_slices(choose(model, c=option))
+
+
 def test_a_gate_is_a_choice():
     x = image()
     y = ChannelMask([2, 4], name="m")(conv()(x))
@@ -282,7 +296,9 @@ def test_channels_first():
 def test_padded_positions_are_masked_as_in_the_slice():
     tokens = keras.Input((5,), dtype="int32")
     x = layers.Embedding(7, 4, mask_zero=True)(tokens)
-    y = choice([layers.Dense(4)(x), layers.Dense(4, activation="relu")(x)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Keras warns of masks that are lost.
+        y = choice([layers.Dense(4)(x), layers.Dense(4, activation="relu")(x)])
     y = layers.Dense(2)(layers.GlobalAveragePooling1D()(y))
     model = randomize(keras.Model(tokens, y))
     padded = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0]])
