@@ -81,7 +81,7 @@ class BudgetController(keras.layers.Layer):
             return
         self.step.assign(self.step + 1.0)
         cost = ops.stop_gradient(cost)
-        before = ops.where(self.step > 1.0, self.average, cost)
+        before = ops.where(self.step > 1.0, self.average.value, cost)
         self.average.assign(before + (1.0 - self.smoothing) * (cost - before))
         error = self.average / self.budget() - 1.0
         self.error.assign(error)
