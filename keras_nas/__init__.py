@@ -13,6 +13,7 @@ from keras_nas.costs import decided_cost
 from keras_nas.export import export_litert
 from keras_nas.export import export_saved_model
 from keras_nas.export import verify_export
+from keras_nas.layers import AtomicBlockScale
 from keras_nas.layers import BlockChoice
 from keras_nas.layers import ChannelMask
 from keras_nas.layers import FiGSMask
@@ -25,6 +26,7 @@ from keras_nas.version import __version__
 
 __all__ = [
     "Architecture",
+    "AtomicBlockScale",
     "BlockChoice",
     "ChannelMask",
     "Cost",

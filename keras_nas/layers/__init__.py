@@ -1,5 +1,6 @@
 """Layers that a user adds to a model."""
 
+from keras_nas.layers.atomic_block_scale import AtomicBlockScale
 from keras_nas.layers.block_choice import BlockChoice
 from keras_nas.layers.channel_mask import ChannelMask
 from keras_nas.layers.figs_mask import FiGSMask
@@ -10,6 +11,7 @@ from keras_nas.layers.resolution_subsample import ResolutionSubsample
 from keras_nas.layers.subsampling import subsample
 
 __all__ = [
+    "AtomicBlockScale",
     "BlockChoice",
     "ChannelMask",
     "FiGSMask",

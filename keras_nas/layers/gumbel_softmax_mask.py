@@ -33,6 +33,8 @@ class GumbelSoftmaxMask(Mask):
         **kwargs: Keyword arguments of `Mask`, such as `seed` and `name`.
     """
 
+    method = "DMaskingNAS"
+
     def __init__(self, temperature=5.0, decided_by=None, **kwargs):
         super().__init__(**kwargs)
         if decided_by is not None and not isinstance(

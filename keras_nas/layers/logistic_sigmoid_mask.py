@@ -71,6 +71,7 @@ class LogisticSigmoidMask(PerChannelMask):
     (16,)
     """
 
+    method = "FiGS"
     decides_each_channel = True
 
     def __init__(
@@ -128,22 +129,9 @@ class LogisticSigmoidMask(PerChannelMask):
         return [int(i) for i in np.flatnonzero(logits > 0)]
 
     def scale_of(self, decision):
-        channels = self.logits.shape[0]
-        valid = isinstance(decision, (list, tuple)) and all(
-            type(i) is int and 0 <= i < channels for i in decision
-        )
-        if not valid or len(set(decision)) != len(decision):
-            raise ValueError(
-                f"Invalid decision for mask '{self.name}'. Expected a list of "
-                f"distinct channel indices below {channels}. Received: "
-                f"{decision!r}"
-            )
-        scale = np.zeros(channels, "float32")
-        index = list(decision)
+        scale = self.switches_of(decision, self.logits.shape[0])
         if self.soft_inference:
-            scale[index] = ops.convert_to_numpy(self.probabilities())[index]
-        else:
-            scale[index] = 1.0
+            scale = scale * ops.convert_to_numpy(self.probabilities())
         return scale
 
     def scale_limits(self):

@@ -32,6 +32,8 @@ class Mask(keras.layers.Layer):
         **kwargs: Base layer keyword arguments, such as `name`.
     """
 
+    # The name of the search, of `keras_nas.search`, that trains such masks.
+    method = None
     # Whether a decision is a list of channels, any of them.
     decides_each_channel = False
     # Whether exactly one of its switches is on.
@@ -67,16 +69,22 @@ class Mask(keras.layers.Layer):
         )
 
     def begin_step(self):
-        """Advances the draws, once for each call of the outermost model."""
+        """Advances the draws, once for each call of the outermost model.
+
+        Returns:
+            Whether this call was the one that began the step.
+        """
         if self._is_held:
-            return
+            return False
         # Where Keras calls a model without its `__call__`, as for JAX, the
         # scope of that call is what its layers' calls have in common.
         context = get_stateless_scope() or self._get_call_context()
         # A set, since the replicas of a strategy may take turns in mid-call.
-        if context not in self._begun_steps:
-            self.seed_generator.advance()
-            self._begun_steps.add(context)
+        if context in self._begun_steps:
+            return False
+        self.seed_generator.advance()
+        self._begun_steps.add(context)
+        return True
 
     @contextlib.contextmanager
     def held(self):

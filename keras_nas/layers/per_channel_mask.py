@@ -1,6 +1,7 @@
 """What the masks share that multiply channels: the axis, and the call."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_nas.layers.mask import Mask
@@ -84,6 +85,25 @@ class PerChannelMask(Mask):
         shape = [1] * len(inputs.shape)
         shape[self.channel_axis(len(shape))] = -1
         return inputs * ops.cast(ops.reshape(scale, shape), inputs.dtype)
+
+    def switches_of(self, decision, channels):
+        """Returns 1 for each channel of a list, and 0 for the others.
+
+        Raises:
+            ValueError: If it is no list of different channels.
+        """
+        valid = isinstance(decision, (list, tuple)) and all(
+            type(i) is int and 0 <= i < channels for i in decision
+        )
+        if not valid or len(set(decision)) != len(decision):
+            raise ValueError(
+                f"Invalid decision for mask '{self.name}'. Expected a list of "
+                f"distinct channel indices below {channels}. Received: "
+                f"{decision!r}"
+            )
+        scale = np.zeros(channels, "float32")
+        scale[list(decision)] = 1.0
+        return scale
 
     def compute_output_shape(self, input_shape):
         self.num_channels(input_shape)

@@ -67,9 +67,11 @@ class BudgetController(keras.layers.Layer):
 
     def budget(self):
         """Returns the present budget, as a share of the full cost."""
-        target = self.target / self.full
-        done = self.step / ops.maximum(self.ramp_steps, 1.0)
-        return target ** ops.minimum(done, 1.0)
+        return (self.target / self.full) ** self.ramped()
+
+    def ramped(self):
+        """Returns how much of the ramp is done, from 0 to 1."""
+        return ops.minimum(self.step / ops.maximum(self.ramp_steps, 1.0), 1.0)
 
     def update(self, cost):
         """Takes one step of the controller.
@@ -77,9 +79,9 @@ class BudgetController(keras.layers.Layer):
         Args:
             cost: Expected cost as a share of the full cost, a scalar.
         """
+        self.step.assign(self.step + 1.0)
         if self.fixed is not None:
             return
-        self.step.assign(self.step + 1.0)
         cost = ops.stop_gradient(cost)
         before = ops.where(self.step > 1.0, self.average.value, cost)
         self.average.assign(before + (1.0 - self.smoothing) * (cost - before))

@@ -85,6 +85,7 @@ class DMaskingNAS(PartialTraining, MaskSearch):
     16
     """
 
+    method = "DMaskingNAS"
     cost_smoothing = 0.9  # Costs are those of draws.
 
     def __init__(
@@ -97,7 +98,6 @@ class DMaskingNAS(PartialTraining, MaskSearch):
         **kwargs,
     ):
         super().__init__(model, regularizer, ramp, **kwargs)
-        _check_masks(flow_of(model))
         if type(warmup_epochs) is not int or warmup_epochs < 0:
             raise ValueError(
                 "Invalid value received for argument `warmup_epochs`. "
@@ -289,15 +289,3 @@ def _split(x, y, share):
     first = tree.map_structure(lambda a: a[:cut], (x, y))
     second = tree.map_structure(lambda a: a[cut:], (x, y))
     return *first, second
-
-
-def _check_masks(flow):
-    others = [m.name for m in flow.masks if m.decides_each_channel]
-    if others:
-        raise ValueError(
-            "DMaskingNAS chooses one of several options for each mask. "
-            "Expected a model with `keras_nas.ChannelMask`, `BlockChoice` and "
-            "`ResolutionSubsample` layers only. Received masks that decide on "
-            f"each channel by itself: {others}. Use `keras_nas.search.FiGS` "
-            "for those."
-        )

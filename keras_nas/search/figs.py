@@ -11,7 +11,6 @@ from keras_nas.slicing import read_architecture
 from keras_nas.slicing import slice_model
 from keras_nas.slicing.rounding import check_multiple
 from keras_nas.slicing.rounding import round_scales
-from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 
 
 class FiGS(MaskSearch):
@@ -76,6 +75,8 @@ class FiGS(MaskSearch):
     True
     """
 
+    method = "FiGS"
+
     def __init__(
         self,
         model,
@@ -85,27 +86,8 @@ class FiGS(MaskSearch):
         **kwargs,
     ):
         super().__init__(model, regularizer, ramp, **kwargs)
-        _check_masks(flow_of(model))
         check_multiple(channel_multiple)
         self.channel_multiple = channel_multiple
-
-    def compile(self, optimizer="adam", *args, mask_optimizer=None, **kwargs):
-        """Configures the search for `fit`.
-
-        Args:
-            optimizer: Optimizer of the weights, and of the masks' logits
-                unless `mask_optimizer` is given.
-            *args: As in `keras.Model.compile`.
-            mask_optimizer: Optimizer of the masks' logits. The paper trains
-                both with one Adam (learning rate 1.6, epsilon 1.0); short
-                searches want a larger learning rate for the logits.
-            **kwargs: As in `keras.Model.compile`.
-        """
-        if mask_optimizer is not None:
-            masks = flow_of(self.model).masks
-            special = [v for m in masks for v in m.trainable_variables]
-            optimizer = PartitionedOptimizer(optimizer, mask_optimizer, special)
-        super().compile(optimizer, *args, **kwargs)
 
     def architecture(self):
         return read_architecture(flow_of(self.model), self.decided_scales())
@@ -142,15 +124,3 @@ class FiGS(MaskSearch):
         """Returns the share of the masks' channels that are kept now."""
         scales = mask_scales(flow_of(self.model))
         return float((np.concatenate(scales) != 0).mean())
-
-
-def _check_masks(flow):
-    others = [m.name for m in flow.masks if not m.decides_each_channel]
-    if others:
-        raise ValueError(
-            "FiGS decides on each channel by itself. Expected a model with "
-            "`keras_nas.FiGSMask` or `LogisticSigmoidMask` layers only. "
-            f"Received masks of other kinds: {others}. Use "
-            "`keras_nas.search.DMaskingNAS` for those that choose one of "
-            "several options."
-        )

@@ -14,6 +14,7 @@ from keras_nas.search.budget import BudgetController
 from keras_nas.search.penalized_model import PenalizedModel
 from keras_nas.slicing import read_architecture
 from keras_nas.slicing import slice_model
+from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 
 
 class MaskSearch(PenalizedModel):
@@ -33,6 +34,7 @@ class MaskSearch(PenalizedModel):
             or the target is out of reach.
     """
 
+    method = None  # The masks that it trains say so, too.
     # Of the controller, how much of the average cost stays at each step.
     cost_smoothing = 0.0
 
@@ -42,7 +44,7 @@ class MaskSearch(PenalizedModel):
                 "Invalid value received for argument `ramp`. Expected a float "
                 f"in [0, 1]. Received: ramp={ramp!r}"
             )
-        check_has_masks(flow_of(model))
+        _check_masks(flow_of(model), self.method)
         regularizer = (
             regularizer
             or getattr(model, "cost_regularizer", None)
@@ -54,6 +56,27 @@ class MaskSearch(PenalizedModel):
         super().__init__(model, regularizer, controller, **kwargs)
         self.ramp = ramp
         self.full_cost = controller.full
+
+    def compile(self, optimizer="adam", *args, mask_optimizer=None, **kwargs):
+        """Configures the search for `fit`.
+
+        Args:
+            optimizer: Optimizer of the weights, and of what decides in the
+                masks unless `mask_optimizer` is given.
+            *args: As in `keras.Model.compile`.
+            mask_optimizer: Optimizer of what decides in the masks. Short
+                searches want a larger learning rate for it.
+            **kwargs: As in `keras.Model.compile`.
+        """
+        if mask_optimizer is not None:
+            special = self.mask_variables()
+            optimizer = PartitionedOptimizer(optimizer, mask_optimizer, special)
+        super().compile(optimizer, *args, **kwargs)
+
+    def mask_variables(self):
+        """Returns the variables that decide in the masks."""
+        masks = flow_of(self.model).masks
+        return [v for m in masks for v in m.trainable_variables]
 
     def fit(self, *args, callbacks=None, **kwargs):
         """Trains weights and masks; arguments as in `keras.Model.fit`."""
@@ -105,6 +128,21 @@ class MaskSearch(PenalizedModel):
         reading = read_scales(flow, mask_scales(flow))
         return not any(
             reading.some(reading.alive(flow.state(t))) for t in flow.outputs
+        )
+
+
+def _check_masks(flow, method):
+    check_has_masks(flow)
+    others = {}
+    for mask in flow.masks:
+        if mask.method != method:
+            others.setdefault(mask.method, []).append(mask.name)
+    if others:
+        received = ", ".join(f"{v} of {k}" for k, v in others.items())
+        raise ValueError(
+            f"`keras_nas.search.{method}` cannot train masks of other kinds. "
+            f"Expected masks of {method} only. Received: {received}. Search "
+            "those with the search of that name."
         )
 
 

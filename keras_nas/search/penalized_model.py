@@ -31,14 +31,22 @@ class PenalizedModel(keras.Model):
         sample_weight=None,
         training=True,
     ):
-        cost = self.regularizer(self.model) / self.controller.full
-        if training:
-            self.controller.update(cost)
-        self._penalty = self.controller.strength() * cost
+        self._penalty = self.penalty(training)
         try:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         finally:
             self._penalty = None
+
+    def penalty(self, training):
+        """Returns what is added to the loss in a step.
+
+        Args:
+            training: Boolean; in training the controller takes a step.
+        """
+        cost = self.regularizer(self.model) / self.controller.full
+        if training:
+            self.controller.update(cost)
+        return self.controller.strength() * cost
 
     @property
     def losses(self):

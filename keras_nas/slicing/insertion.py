@@ -10,9 +10,11 @@ from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.graph.rules.normalization import BatchNormalizationRule
 from keras_nas.graph.rules.pass_through import PassThrough
+from keras_nas.layers import AtomicBlockScale
 from keras_nas.layers import FiGSMask
 from keras_nas.layers import Mask
 from keras_nas.layers import PerChannelMask
+from keras_nas.slicing.atomic_blocks import find_atomic_blocks
 from keras_nas.slicing.rebuild import Rebuilder
 
 
@@ -28,6 +30,10 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
     model's output), layers that only compute the gate of a squeeze-excite
     (their channels go with those that they gate), and layers whose channels
     no rule can cut.
+
+    `AtomicBlockScale` goes where AtomNAS has it: between two convolutions,
+    once for what is between them, and not on channels that an addition joins.
+    Its `factor` is chosen by what can be folded away.
 
     Args:
         model: A built Keras model. The `call` of a subclassed one is
@@ -70,7 +76,7 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
             "masks would not. Insert masks into the layers first, and put "
             "those with masks into `keras_nas.ResolutionSubsample`."
         )
-    inserter = _Inserter(flow, mask, seed, _names(model, skip))
+    inserter = _inserter_class(mask)(flow, mask, seed, _names(model, skip))
     masked = inserter.rebuild(model.name) if inserter.places else None
     if not inserter.masks and flow.masks:
         raise ValueError(
@@ -85,6 +91,12 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
             f"or meets a layer that needs all of its channels.{reasons}"
         )
     return masked if regularizer is None else regularizer.attach(masked)
+
+
+def _inserter_class(mask):
+    kind = getattr(mask, "func", mask)  # Of a `functools.partial`.
+    is_atomic = isinstance(kind, type) and issubclass(kind, AtomicBlockScale)
+    return _AtomInserter if is_atomic else _Inserter
 
 
 def _names(model, skip):
@@ -110,17 +122,26 @@ class _Inserter(Rebuilder):
                 f"of the model. Received unknown: {sorted(skip - known)}"
             )
         self.skip = skip
-        self.places = {}
-        for node, rule in zip(flow.graph.nodes, flow.rules, strict=True):
+        self.places = self.find_places()  # Index of a node -> a source.
+
+    def find_places(self):
+        """Returns the nodes to put masks behind, and the layers these mask."""
+        places = {}
+        for node, rule in zip(self.graph.nodes, self.flow.rules, strict=True):
             if isinstance(rule, (LinearRule, DepthwiseRule)):
                 place = self._behind_normalization(node)
-                self.places[place.index] = node
+                places[place.index] = node
+        return places
 
     def build(self, node, arguments):
         outputs = self.call(node.operation, arguments)
         source = self.places.get(node.index)
         if source is None or source.name in self.skip:
             return outputs
+        return self.masked(node, source, outputs)
+
+    def masked(self, node, source, outputs):
+        """Returns the new outputs of a node, masked if they have to be."""
         mask = self._mask_for(source, node.output_tensors[0])
         if mask is None:
             return outputs
@@ -162,7 +183,7 @@ class _Inserter(Rebuilder):
             self.masks[id(source.operation)] = self._new_mask(name, axis)
         return self.masks[id(source.operation)]
 
-    def _new_mask(self, name, axis):
+    def _new_mask(self, name, axis, **kwargs):
         expected = (
             "Invalid value received for argument `mask`. Expected a callable "
             "`mask(name=..., axis=..., seed=...)` that returns a mask layer, "
@@ -171,7 +192,7 @@ class _Inserter(Rebuilder):
             f"mask={self.mask!r}"
         )
         try:
-            mask = self.mask(name=name, axis=axis, seed=self.seed)
+            mask = self.mask(name=name, axis=axis, seed=self.seed, **kwargs)
         except TypeError as error:
             raise ValueError(f"{expected}. {error}") from error
         if not isinstance(mask, PerChannelMask):
@@ -241,6 +262,24 @@ class _Inserter(Rebuilder):
             if len(shapes) > 1 or not isinstance(rule, elementwise):
                 return False
             tensor = node.output_tensors[0]
+
+
+class _AtomInserter(_Inserter):
+    """Puts importance factors between two convolutions each."""
+
+    def find_places(self):
+        self.atoms = {p.node.index: p for p in find_atomic_blocks(self.flow)}
+        return {index: place.source for index, place in self.atoms.items()}
+
+    def masked(self, node, source, outputs):
+        axis = self.flow.state(node.output_tensors[0]).axis
+        mask = self._new_mask(
+            self.unique_name(f"{source.name}_mask"),
+            axis,
+            factor=self.atoms[node.index].factor,
+        )
+        self.masks[id(source.operation)] = mask
+        return mask(outputs)
 
 
 def _static(shape):

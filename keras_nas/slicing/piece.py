@@ -33,6 +33,11 @@ class Piece:
         self._cutter = cutter
 
     @property
+    def for_training(self):
+        """Whether masks that can go on learning stay, cut to what is left."""
+        return self._cutter.for_training
+
+    @property
     def inputs(self):
         """The new input tensors; `None` for those that are gone."""
         tensors = self._cutter.tensors
@@ -44,10 +49,16 @@ class Piece:
         if not getattr(operation, "weights", ()):
             # A copy for each call, which may have other channels.
             cutter.layers.pop(id(operation), None)
-        if id(operation) not in cutter.layers:
+        is_new = id(operation) not in cutter.layers
+        if is_new:
             cutter.flow.rules[self.node.index].build(self)
             cutter.report_width(self)
-        return cutter.call(operation, self.arguments, self.config, self.weights)
+        outputs = cutter.call(
+            operation, self.arguments, self.config, self.weights
+        )
+        if is_new and id(operation) in cutter.layers:
+            cutter.note_layer(self, cutter.layers[id(operation)])
+        return outputs
 
     def join(self, operands):
         """Calls the layer, which takes a list, on some of its operands."""
@@ -120,6 +131,15 @@ class Piece:
         """Returns the factors that a later mask puts on the kept outputs."""
         scale = self._cutter.scales.get(self.node.index)
         return 1.0 if scale is None else scale[self.kept_out()]
+
+    def gain(self, factor):
+        """Returns a factor that a weight gets for fewer channels."""
+        return factor
+
+    def folded_input_scale(self):
+        """Returns the factors that a mask before it puts on kept inputs."""
+        scale = self._cutter.input_scales.get(self.node.index)
+        return 1.0 if scale is None else scale[self.kept_in()]
 
     def remaining_scale(self):
         """Returns a mask's factors that no layer before it took, if any."""

@@ -7,6 +7,7 @@ from keras_nas.graph import ChannelFlow
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.graph.decisions import read_scales
+from keras_nas.graph.rules.pass_through import is_linear
 from keras_nas.layers import Mask
 from keras_nas.layers import PerChannelMask
 from keras_nas.slicing.piece import Piece
@@ -73,6 +74,8 @@ def slice_model(
 class Cutter(Rebuilder):
     """Rebuilds a flow's model for the channels that stay."""
 
+    for_training = False  # Whether masks that can go on learning stay.
+
     def __init__(self, flow, mask_scales):
         super().__init__(flow.graph)
         self.flow = flow
@@ -83,7 +86,7 @@ class Cutter(Rebuilder):
         )
         self.offsets = {}
         self._constants = {}
-        self.scales = {}
+        self.scales, self.input_scales = {}, {}
         self._folded_masks = set()
         self._groups = {}  # By layer name: the groups of its outputs.
 
@@ -162,45 +165,92 @@ class Cutter(Rebuilder):
 
     def _needs_scaling(self, node):
         is_mask = isinstance(node.operation, PerChannelMask)
-        if not is_mask or not self.reading.runs(node):
+        if self.for_training or not is_mask or not self.reading.runs(node):
             return False
         scale = self.scale(node.operation)
         return (scale[self.kept_out(node)] != 1.0).any()
 
     def _fold_mask(self, mask_node):
-        """Moves a mask's factors into a linear layer before it, if it can."""
-        scale = self.scale(mask_node.operation)
-        tensor = mask_node.input_tensors[0]
+        """Moves a mask's factors into a layer before or behind it, if it can."""
+        rule = self.flow.rules[mask_node.index]
         if self.flow.is_barrier(mask_node):
             return
+        if rule.can_move_scale(mask_node.operation):
+            moved = self._fold_back(mask_node) or self._fold_on(mask_node)
+            if moved:
+                self._folded_masks.add(mask_node.index)
+
+    def _fold_back(self, mask_node):
+        scale = self.scale(mask_node.operation)
+        tensor = mask_node.input_tensors[0]
         outputs = {id(t) for t in self.flow.outputs}
         while True:
             node = self.flow.producers.get(id(tensor))
             alone = len(self.flow.consumers.get(id(tensor), [])) == 1
             if node is None or not alone or id(tensor) in outputs:
-                return
+                return False
             if self.flow.is_barrier(node):
-                return
+                return False
             if self.flow.is_shared(node) and not isinstance(
                 node.operation, Mask
             ):
-                return
+                return False
             rule = self.flow.rules[node.index]
+            activation = getattr(node.operation, "activation", None)
             if rule.can_fold_scale(node.operation):
+                if (scale < 0).any() and not is_linear(activation):
+                    return False
                 before = self.scales.get(node.index, 1.0)
                 self.scales[node.index] = before * scale
-                self._folded_masks.add(mask_node.index)
                 self.report.fold(mask_node.name, f"factors into {node.name}")
-                return
-            if not rule.is_homogeneous(node.operation):
-                return
+                return True
+            if (scale < 0).any() or not rule.is_homogeneous(node.operation):
+                return False
             tensor = node.input_tensors[0]
+
+    def _fold_on(self, mask_node):
+        """Moves factors into the rows of all kernels that they reach."""
+        scale = self.scale(mask_node.operation)
+        nodes = self._readers_of_scale(mask_node.output_tensors[0], set())
+        for node in nodes or ():
+            before = self.input_scales.get(node.index, 1.0)
+            self.input_scales[node.index] = before * scale
+            self.report.fold(mask_node.name, f"factors into {node.name}")
+        return bool(nodes)
+
+    def _readers_of_scale(self, tensor, passed):
+        """Returns the layers that can apply what scales a tensor's channels.
+
+        `None` if some of what reads the tensor could not do without.
+        """
+        found = []
+        if any(t is tensor for t in self.flow.outputs):
+            return None
+        for node in self.flow.consumers.get(id(tensor), []):
+            rule, index = self.flow.rules[node.index], node.index
+            if rule.can_fold_input_scale(node, self.flow):
+                found.append(node)
+                continue
+            if index in passed or not rule.is_linear_in_each(node):
+                return None
+            (output,) = node.output_tensors
+            if self.flow.state(output).length != self.flow.state(tensor).length:
+                return None
+            passed.add(index)
+            readers = self._readers_of_scale(output, passed)
+            if readers is None:
+                return None
+            found.extend(readers)
+        return found
 
     def remaining_scale(self, node):
         """Returns a mask's factors that no layer before it took, if any."""
         if node.index in self._folded_masks or not self._needs_scaling(node):
             return None
         return self.scale(node.operation)[self.kept_out(node)]
+
+    def note_layer(self, piece, layer):
+        """Is told of each new layer that a rule has built."""
 
     def report_width(self, piece):
         """Adds a line for a layer with a kernel to the report."""

@@ -22,10 +22,14 @@ class PartitionedOptimizer(keras.optimizers.Optimizer):
         self.special_optimizer = keras.optimizers.get(special_optimizer)
         self._special = {id(v) for v in special_variables}
 
+    def is_special(self, variable):
+        """Whether `special_optimizer` trains a variable."""
+        return id(variable) in self._special
+
     def _split(self, values, variables):
         pairs = list(zip(values, variables, strict=True))
-        special = [p for p in pairs if id(p[1]) in self._special]
-        others = [p for p in pairs if id(p[1]) not in self._special]
+        special = [p for p in pairs if self.is_special(p[1])]
+        others = [p for p in pairs if not self.is_special(p[1])]
         return (
             (self.optimizer, others),
             (self.special_optimizer, special),

@@ -156,6 +156,12 @@ class LinearRule(Rule):
     def can_fold_scale(self, operation):
         return is_homogeneous(operation.activation)
 
+    def can_fold_input_scale(self, node, flow):
+        (tensor,) = node.input_tensors
+        own_axis = flow.state(tensor).axis == self.axis(node)
+        is_plain = type(self).build is LinearRule.build
+        return is_plain and own_axis and not flow.is_shared(node)
+
     def build(self, piece):
         layer = piece.operation
         axis = self.axis(piece.node)
@@ -176,6 +182,7 @@ class LinearRule(Rule):
         scale = piece.folded_scale()
         self.configure(piece.config, len(columns), bias is not None, layer)
         kernel = kernel[..., rows, :][..., columns] * scale
+        kernel = kernel * np.reshape(piece.folded_input_scale(), (-1, 1))
         piece.weights = [self.matrix(kernel)]
         if bias is not None:
             piece.weights.append(self.stored_bias(bias * scale, piece.node))

@@ -5,6 +5,7 @@ import numpy as np
 from keras_nas.graph.formula import Channels
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
+from keras_nas.layers import AtomicBlockScale
 from keras_nas.layers import BlockChoice
 from keras_nas.layers import PerChannelMask
 
@@ -23,6 +24,10 @@ class MaskRule(Rule):
     def decided_constants(self, piece, scale):
         """Returns the constants of the output, given the decision."""
         raise NotImplementedError
+
+    def can_move_scale(self, operation):
+        """Whether the switches are factors, which other layers may apply."""
+        return True
 
 
 @register_rule(PerChannelMask)
@@ -59,6 +64,48 @@ class PerChannelMaskRule(MaskRule):
         if scale is None:
             return piece.inputs[0]
         return piece.rescale(piece.inputs[0], scale, 0.0)
+
+
+@register_rule(AtomicBlockScale)
+class AtomicBlockScaleRule(PerChannelMaskRule):
+    """A dead block's channel is what a factor of 0 makes of it.
+
+    With a factor of its own that is 0, and behind a BatchNormalization the
+    offset of this.
+    """
+
+    def forward(self, node, flow):
+        super().forward(node, flow)
+        if node.operation.factor_kind == "batch_norm":
+            output = id(node.output_tensors[0])
+            state = flow.state(node.input_tensors[0])
+            flow.states[output] = flow.states[output].replace(
+                nonzero=state.nonzero
+            )
+
+    def decided_constants(self, piece, scale):
+        (constants,) = super().decided_constants(piece, scale)
+        return [constants + piece.operation.offset() * (scale == 0)]
+
+    def build(self, piece):
+        kept = piece.kept_out()
+        piece.weights = [w[kept] for w in piece.operation.get_weights()]
+
+    def is_homogeneous(self, operation):
+        return operation.factor_kind == "own"
+
+    def can_move_scale(self, operation):
+        return operation.factor_kind == "own"
+
+    def rebuild(self, piece):
+        if piece.for_training:
+            return piece.call()
+        scale, operation = piece.remaining_scale(), piece.operation
+        if scale is None:
+            return piece.inputs[0]
+        # Dead channels that something needs nevertheless.
+        offset = operation.offset()[piece.kept_out()] * (scale == 0)
+        return piece.rescale(piece.inputs[0], scale, offset)
 
 
 @register_rule(BlockChoice)

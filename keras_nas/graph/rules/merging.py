@@ -153,6 +153,9 @@ class AddRule(ElementwiseMergeRule):
 class MultiplyRule(ElementwiseMergeRule):
     is_absorbing = True
 
+    def is_linear_in_each(self, node):
+        return True
+
     def affine(self, constants):
         return np.prod(constants, axis=0), 0.0
 

@@ -184,7 +184,7 @@ class RMSNormalizationRule(LengthRule):
         (scale,), kept = piece.operation.get_weights(), piece.kept_in()
         ratio = len(scale) / len(kept)
         piece.config["epsilon"] = piece.operation.epsilon * ratio
-        scale = scale[kept] * piece.folded_scale() * np.sqrt(ratio)
+        scale = scale[kept] * piece.folded_scale() * piece.gain(np.sqrt(ratio))
         piece.weights = [scale]
 
 

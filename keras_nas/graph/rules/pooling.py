@@ -103,6 +103,9 @@ class GlobalPoolingRule(PoolingRule):
     def output_axis(self, node):
         return self.axis(node) if node.operation.keepdims else 1
 
+    def is_linear_in_each(self, node):
+        return "Average" in type(node.operation).__name__
+
     def cost(self, node, flow, reading):
         if "Average" not in type(node.operation).__name__:
             return {}

@@ -74,6 +74,10 @@ class Rule:
         """Whether a factor s >= 0 on a channel passes through unchanged."""
         return False
 
+    def is_linear_in_each(self, node):
+        """Whether any factor on a channel of one input passes through."""
+        return False
+
     def is_pointwise(self, node):
         """Whether each position of a map is computed from that one alone."""
         return False
@@ -85,6 +89,10 @@ class Rule:
 
     def can_fold_scale(self, operation):
         """Whether `build` can multiply output channels by factors s >= 0."""
+        return False
+
+    def can_fold_input_scale(self, node, flow):
+        """Whether `build` can multiply input channels by any factors."""
         return False
 
     def build(self, piece):

@@ -1,0 +1,392 @@
+"""AtomNAS: search by shrinking the network that is trained."""
+
+import json
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_nas.costs.marginal import channel_costs
+from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import read_scales
+from keras_nas.search.mask_search import MaskSearch
+from keras_nas.search.shrinkage import Recalibration
+from keras_nas.search.shrinkage import Shrinkage
+from keras_nas.slicing import slice_model
+from keras_nas.slicing.shrinking import shrink_model
+from keras_nas.spaces.architecture import Architecture
+from keras_nas.training.slots import build_with_slots
+from keras_nas.training.slots import carry_over
+
+_NORMALIZATIONS = ("mean", "sum")
+
+
+class AtomNAS(MaskSearch):
+    """Trains a network and cuts its atomic blocks out, all in one `fit`.
+
+    Wrap a model with `keras_nas.AtomicBlockScale` layers, put there by hand
+    or by `keras_nas.insert_masks(model, keras_nas.AtomicBlockScale)`. Compile
+    and fit it like any model, for as many epochs as the final network is to
+    be trained, and take that with `export_model()`; it needs no retraining.
+
+    The loss gets the penalty (Eq. 5)
+
+        lambda * sum_i c_i |alpha_i|
+
+    over the importance factors alpha_i of the atomic blocks, with costs c_i
+    in proportion to what a block costs. After each epoch (Algorithm 1),
+    blocks are cut out whose factor and moving average are both near 0, if
+    together they cost enough: weights, optimizer slots, averages and the
+    states of random generators go on in a smaller model as if the dead blocks
+    had never been there. Then the statistics of BatchNormalization are
+    computed anew, and the network is validated.
+
+    With a strength, that is lambda, which rises to it over the first `ramp` of
+    the steps, as in the paper. With a target, a budget falls from the full
+    cost to the target over these steps, and a multiplier drives the cost of
+    the blocks that are alive there. At their end, if that is not enough, the
+    blocks with the smallest factors go; the rest of `fit` trains the network
+    without a penalty.
+
+    Each epoch logs `trained_cost`, of the network that it trained, and
+    `decided_cost`, without the blocks dead by then, as shares of the full cost;
+    `atoms_alive`, the share of the blocks that are alive; and `strength`.
+
+    Args:
+        model: A built model with `AtomicBlockScale` layers. It is trained
+            until blocks are cut out for the first time, and then left;
+            the `model` of the search is the one that is trained.
+        regularizer: `ExpectedFLOPs`, `ExpectedParams` or another cost, with a
+            strength, lambda, or a target. Defaults to
+            `ExpectedFLOPs(target=0.5)`.
+        ramp: Float in [0, 1], the share of the steps over which the strength
+            rises, or the budget falls; 25 of 350 epochs in the paper.
+        normalization: Of the c_i, with a strength: `"mean"` for costs of mean
+            1, to which the paper's values of lambda belong, or `"sum"` for
+            costs that add up to 1, as Eq. 6 says; lambda is larger by the
+            number of blocks then.
+        min_dead_cost: Float in [0, 1], Delta as a share of the full cost: the
+            cost of dead blocks for which it is worth to cut them out, which
+            takes some seconds. In the last epoch any are cut out. The paper
+            has 1 of 1,521 million multiply-adds.
+        recalibration_steps: Integer, batches of training images from which
+            the statistics of BatchNormalization are computed anew before each
+            validation and at the end; 0 to leave them.
+        **kwargs: `keras.Model` keyword arguments, such as `name`.
+
+    Raises:
+        ValueError: If the model has no masks, or others than of this kind, is
+            not a built Keras 3 model, the target is out of reach, or an
+            argument is out of range.
+
+    Reference:
+        AtomNAS: Fine-Grained End-to-End Neural Architecture Search, Sections
+        3.2, 3.3 and 4.3.2.
+
+    Example:
+
+    >>> import keras, keras_nas, numpy as np
+    >>> model = keras.Sequential([
+    ...     keras.Input((8,)),
+    ...     keras.layers.Dense(32, activation="relu"),
+    ...     keras_nas.AtomicBlockScale(momentum=0.0),
+    ...     keras.layers.Dense(2),
+    ... ])
+    >>> search = keras_nas.search.AtomNAS(
+    ...     model, keras_nas.ExpectedFLOPs(target=0.5), ramp=0.5
+    ... )
+    >>> search.compile(
+    ...     "adam", "mse", mask_optimizer=keras.optimizers.Adam(0.1)
+    ... )
+    >>> x = np.ones((64, 8), "float32")
+    >>> history = search.fit(x, x[:, :2], epochs=4, verbose=0)
+    >>> keras_nas.count_cost(search.export_model()).macs <= 160
+    True
+    """
+
+    method = "AtomNAS"
+
+    def __init__(
+        self,
+        model,
+        regularizer=None,
+        ramp=25 / 350,
+        normalization="mean",
+        min_dead_cost=0.01,
+        recalibration_steps=50,
+        **kwargs,
+    ):
+        if normalization not in _NORMALIZATIONS:
+            raise ValueError(
+                "Invalid value received for argument `normalization`. Expected "
+                f"one of {_NORMALIZATIONS}. Received: "
+                f"normalization={normalization!r}"
+            )
+        if not 0.0 <= min_dead_cost <= 1.0:
+            raise ValueError(
+                "Invalid value received for argument `min_dead_cost`. Expected "
+                "a share of the full cost in [0, 1]. Received: "
+                f"min_dead_cost={min_dead_cost!r}"
+            )
+        if type(recalibration_steps) is not int or recalibration_steps < 0:
+            raise ValueError(
+                "Invalid value received for argument `recalibration_steps`. "
+                "Expected an integer, 0 or more. Received: "
+                f"recalibration_steps={recalibration_steps!r}"
+            )
+        super().__init__(model, regularizer, ramp, **kwargs)
+        self.normalization = normalization
+        self.min_dead_cost = min_dead_cost
+        self.recalibration_steps = recalibration_steps
+        self.full_architecture = Architecture(
+            flow_of(model).graph.name,
+            {
+                mask.name: list(range(len(mask.probabilities())))
+                for mask in flow_of(model).masks
+            },
+        )
+        _, report = slice_model(model, self.full_architecture, True)
+        self._full_layers = report.layers
+        # By name of a mask: which of its channels at the start it has now.
+        self._kept = {
+            name: np.array(channels)
+            for name, channels in self.full_architecture.decisions.items()
+        }
+        costs = channel_costs(model, self.regularizer)
+        total = sum(c.sum() for c in costs)
+        number = sum(len(c) for c in costs)
+        self._unit = total / number if self._counts_mean() else total
+        self._set_costs(costs)
+        self.is_settled = self.add_weight(
+            name="is_settled",
+            shape=(),
+            initializer="zeros",
+            dtype="float32",
+            autocast=False,
+            trainable=False,
+        )
+        self.cost_of_epoch = self.trained_cost
+        self._slots = []
+
+    def _counts_mean(self):
+        is_mean = self.normalization == "mean"
+        return is_mean and self.controller.fixed is not None
+
+    def _set_costs(self, costs):
+        trained = self.regularizer.full(self.model)
+        self.trained_cost = trained / self.full_cost
+        self._costs = [c.astype("float32") / self.full_cost for c in costs]
+        self._weights = [(c / self._unit).astype("float32") for c in costs]
+        self._base_cost = self.trained_cost - sum(c.sum() for c in self._costs)
+
+    def compile(self, optimizer="rmsprop", *args, **kwargs):
+        super().compile(optimizer, *args, **kwargs)
+        self._slots = self._in_scope(
+            build_with_slots, self.optimizer, self.trainable_variables
+        )
+
+    def mask_variables(self):
+        return [mask.factor for mask in flow_of(self.model).masks]
+
+    def fit(
+        self,
+        x=None,
+        *args,
+        recalibration_data=None,
+        callbacks=None,
+        **kwargs,
+    ):
+        """Trains, cuts out, and recalibrates.
+
+        Args:
+            x: As in `keras.Model.fit`.
+            *args: As in `keras.Model.fit`.
+            recalibration_data: Training images for the statistics of
+                BatchNormalization, a data set of batches, read from its start
+                each time. By default `x`, if that is a data set or an array.
+            callbacks: As in `keras.Model.fit`; they run after those of the
+                search.
+            **kwargs: As in `keras.Model.fit`.
+
+        Returns:
+            A `History`.
+        """
+        data = x if recalibration_data is None else recalibration_data
+        batch_size = kwargs.get("batch_size") or 32
+        self._recalibration = Recalibration(
+            data, batch_size, self.recalibration_steps
+        )
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def search_callbacks(self):
+        callbacks = [Shrinkage()]
+        if getattr(self.optimizer, "use_ema", False):
+            callbacks.append(keras.callbacks.SwapEMAWeights())
+        return [*callbacks, self._recalibration, *super().search_callbacks()]
+
+    def penalty(self, training):
+        masks = flow_of(self.model).masks
+        importance, alive = 0.0, self._base_cost
+        for mask, cost, weight in zip(
+            masks, self._costs, self._weights, strict=True
+        ):
+            factor = ops.abs(ops.cast(mask.factor, "float32"))
+            importance = importance + ops.sum(weight * factor)
+            is_alive = ops.cast(factor > mask.threshold, "float32")
+            alive = alive + ops.sum(cost * is_alive)
+        if training:
+            self.controller.update(alive)
+        return self.strength() * importance
+
+    def strength(self):
+        """Returns the present lambda."""
+        if self.controller.fixed is not None:
+            return self.controller.fixed * self.controller.ramped()
+        return self.controller.strength() * (1.0 - self.is_settled)
+
+    def end_epoch(self, is_last=False):
+        """Cuts dead blocks out, if it is worth it; `fit` calls this."""
+        scales, forced = self.decided_scales(), is_last
+        self.cost_of_epoch = self.trained_cost
+        if self._has_to_settle(is_last):
+            scales, forced = self._within_target(scales), True
+            self.is_settled.assign(1.0)
+        cost = self.regularizer.decided(self.model, scales) / self.full_cost
+        dead = self.trained_cost - cost
+        if dead <= 0 or not (forced or dead >= self.min_dead_cost):
+            return
+        flow = flow_of(self.model)
+        reading = read_scales(flow, scales)
+        if any(
+            reading.some(reading.alive(flow.state(t))) for t in flow.outputs
+        ):
+            self._shrink(scales)
+
+    def _has_to_settle(self, is_last):
+        if self.controller.fixed is not None or float(self.is_settled):
+            return False
+        return is_last or float(self.controller.ramped()) >= 1.0
+
+    def _within_target(self, scales):
+        """Closes the blocks with the smallest factors, for the target."""
+        factors = [
+            np.abs(ops.convert_to_numpy(mask.factor))
+            for mask in flow_of(self.model).masks
+        ]
+        levels = np.unique(np.concatenate(factors))
+        levels = np.concatenate([[-1.0], levels])
+
+        def above(level):
+            return [
+                scale * (factor > level)
+                for scale, factor in zip(scales, factors, strict=True)
+            ]
+
+        low, high = 0, len(levels) - 1
+        while low < high:
+            middle = (low + high) // 2
+            cost = self.regularizer.decided(self.model, above(levels[middle]))
+            if cost <= self.controller.target:
+                high = middle
+            else:
+                low = middle + 1
+        return above(levels[low])
+
+    def _shrink(self, scales):
+        model, origins = self._in_scope(shrink_model, self.model, scales)
+        moved = {id(origin.variable): origin for origin in origins}
+        kept = dict.fromkeys(self._kept, np.zeros(0, int))
+        for mask in flow_of(model).masks:
+            index = moved[id(mask.moving_average)].index
+            kept[mask.name] = self._kept[mask.name][index]
+        self._kept = kept
+        self._go_on(model, origins)
+
+    def _go_on(self, model, origins):
+        """Goes on with another model in place of the present one."""
+        # Keras has no public way to replace a layer of a built model.
+        self._tracker.unlock()
+        self._tracker.untrack(self.model)
+        self.model = model
+        self._tracker.lock()
+        if self._slots:
+            self.optimizer, self._slots = self._in_scope(
+                carry_over,
+                self.optimizer,
+                self._slots,
+                self.trainable_variables,
+                origins,
+            )
+        self._set_costs(channel_costs(model, self.regularizer))
+        for name in ("train", "test", "predict"):
+            if getattr(self, f"{name}_function", None) is not None:
+                getattr(self, f"make_{name}_function")(force=True)
+
+    def _in_scope(self, function, *args):
+        strategy = getattr(self, "distribute_strategy", None)
+        if strategy is None:
+            return function(*args)
+        with strategy.scope():
+            return function(*args)
+
+    def finish(self):
+        """Nothing: the last epoch has left what is exported."""
+
+    def progress(self):
+        return {
+            "trained_cost": self.cost_of_epoch,
+            "atoms_alive": self.atoms_alive(),
+        }
+
+    def atoms_alive(self):
+        """Returns the share of all atomic blocks that is alive now."""
+        alive = sum((scale != 0).sum() for scale in self.decided_scales())
+        total = sum(map(len, self.full_architecture.decisions.values()))
+        return float(alive / total)
+
+    def architecture(self):
+        """Returns which channels of the full model are alive now."""
+        masks = flow_of(self.model).masks
+        decisions = dict.fromkeys(self._kept, [])
+        for mask, scale in zip(masks, self.decided_scales(), strict=True):
+            alive = self._kept[mask.name][scale != 0]
+            decisions[mask.name] = [int(i) for i in alive]
+        return Architecture(self.full_architecture.name, decisions)
+
+    def export_model(self, return_report=False):
+        model, report = super().export_model(return_report=True)
+        if not return_report:
+            return model
+        now = {row[0]: row[2] for row in report.layers}
+        report.layers = [
+            (name, kind, now[name], total)
+            for name, kind, _, total in self._full_layers
+            if name in now
+        ]
+        report.removed = [
+            name for name, _, _, _ in self._full_layers if name not in now
+        ]
+        return model, report
+
+    def structure(self):
+        """Returns the present model without its weights, as plain data."""
+        return {
+            "model": json.loads(self.model.to_json()),
+            "kept": {name: k.tolist() for name, k in self._kept.items()},
+        }
+
+    def restore_structure(self, structure):
+        """Goes on with a model that `structure` has described.
+
+        Args:
+            structure: What `structure()` returned, perhaps read from a file.
+                Weights and optimizer slots are new.
+        """
+        model = self._in_scope(
+            keras.models.model_from_json, json.dumps(structure["model"])
+        )
+        self._kept = {
+            name: np.array(kept, int)
+            for name, kept in structure["kept"].items()
+        }
+        self._go_on(model, [])

@@ -1,0 +1,139 @@
+"""Where a model's atomic blocks are: between two convolutions (AtomNAS)."""
+
+import dataclasses
+
+from keras_nas.graph import Node
+from keras_nas.graph.rules.depthwise import DepthwiseRule
+from keras_nas.graph.rules.linear import LinearRule
+from keras_nas.graph.rules.masking import MaskRule
+from keras_nas.graph.rules.merging import ConcatenateRule
+from keras_nas.graph.rules.normalization import BatchNormalizationRule
+from keras_nas.graph.rules.pass_through import PassThrough
+
+
+@dataclasses.dataclass(frozen=True)
+class AtomPlace:
+    """Where the importance factors of a convolution's channels go.
+
+    Attributes:
+        source: The `Node` of the first convolution, f0 of Eq. 1.
+        node: The one to put the factors behind.
+        factor: `"batch_norm"` if its scales can be the factors, or `"own"`.
+    """
+
+    source: Node
+    node: Node
+    factor: str
+
+
+def find_atomic_blocks(flow):
+    """Returns where a model has convolution - channel-wise - convolution.
+
+    The channels of a convolution or Dense layer are followed through what
+    treats them one by one, until others read all of them together. Channels
+    that an addition joins with others, that only gate others, or that reach
+    an output, are not those of atomic blocks.
+
+    The factors are the scales of the last BatchNormalization on the way, if
+    the constant that a channel of scale 0 has behind it can be folded into
+    all that reads it. Where it cannot, as in front of zeros that a
+    convolution pads with, or of a squeeze-excite, the channel must become 0,
+    so the factors go behind the last of the layers that treat channels one by
+    one.
+
+    Args:
+        flow: A `ChannelFlow`.
+
+    Returns:
+        List of `AtomPlace`, in topological order.
+    """
+    places = []
+    for node, rule in zip(flow.graph.nodes, flow.rules, strict=True):
+        if isinstance(rule, LinearRule) and not flow.is_shared(node):
+            place = _place(flow, node)
+            if place is not None:
+                places.append(place)
+    return places
+
+
+def _place(flow, source):
+    state = flow.state(source.output_tensors[0])
+    if flow.fixed[flow.group[state.ids]].any():
+        return None
+    chain = _chain(flow, source)
+    (end,) = chain[-1].output_tensors
+    if not _is_mixed(flow, end):
+        return None
+    norms = [n for n in chain if _is_scaled_norm(flow, n)]
+    if norms and _folds(flow, norms[-1].output_tensors[0]):
+        return AtomPlace(source, norms[-1], "batch_norm")
+    return AtomPlace(source, chain[-1], "own")
+
+
+def _chain(flow, node):
+    """Returns the nodes that treat the channels of a layer one by one."""
+    chain = [node]
+    while True:
+        reader = flow.only_reader(chain[-1])
+        if reader is None or not _keeps_channels(flow, reader):
+            return chain
+        chain.append(reader)
+
+
+def _keeps_channels(flow, node):
+    is_own = isinstance(flow.rules[node.index], (PassThrough, DepthwiseRule))
+    if not is_own or flow.is_barrier(node):
+        return False
+    before = flow.state(node.input_tensors[0])
+    after = flow.state(node.output_tensors[0])
+    return before.ids is after.ids and before.axis == after.axis
+
+
+def _is_scaled_norm(flow, node):
+    is_norm = isinstance(flow.rules[node.index], BatchNormalizationRule)
+    return is_norm and node.operation.scale
+
+
+def _is_mixed(flow, tensor):
+    """Whether all that reads a tensor ends in layers that mix channels."""
+    readers = flow.consumers.get(id(tensor), [])
+    return bool(readers) and all(_mixes(flow, tensor, n) for n in readers)
+
+
+def _mixes(flow, tensor, node):
+    rule = flow.rules[node.index]
+    if flow.is_barrier(node) or isinstance(rule, MaskRule):
+        return False
+    if isinstance(rule, LinearRule):
+        return True
+    if getattr(rule, "is_absorbing", False) and _is_gate(tensor, node):
+        return False
+    passes = (PassThrough, DepthwiseRule, ConcatenateRule)
+    absorbs = getattr(rule, "is_absorbing", False)
+    if not absorbs and not isinstance(rule, passes):
+        return False
+    return _is_mixed(flow, node.output_tensors[0])
+
+
+def _is_gate(tensor, node):
+    """Whether a tensor is broadcast over the positions of another one."""
+    return tuple(tensor.shape) != tuple(node.output_tensors[0].shape)
+
+
+def _folds(flow, tensor):
+    """Whether all that reads a constant channel can do without it."""
+    return all(
+        _folds_into(flow, node) for node in flow.consumers.get(id(tensor), [])
+    )
+
+
+def _folds_into(flow, node):
+    rule = flow.rules[node.index]
+    if isinstance(rule, LinearRule):
+        return not (rule.is_padded(node) or flow.is_shared(node))
+    if isinstance(rule, PassThrough):
+        if not rule.keeps_constants(node.operation):
+            return False
+    elif not isinstance(rule, ConcatenateRule):
+        return False
+    return _folds(flow, node.output_tensors[0])
