@@ -43,6 +43,22 @@ def clean(axes, grid):
     axes.set_axisbelow(True)
 
 
+def shorten(name, longest):
+    """Returns a name without its middle if it is too long.
+
+    Args:
+        name: String.
+        longest: Integer, the most characters.
+
+    Returns:
+        A string.
+    """
+    if len(name) <= longest:
+        return name
+    half = (longest - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
 def write_figure(figure, path):
     """Writes a figure, at once or not at all.
 

@@ -64,7 +64,8 @@ def plot_kept_channels(report, path):
             color=figures.DARK,
         )
     figures.clean(axes, grid="x")
-    axes.set_yticks(rows, [_shorten(name) for name in names], fontsize=7.5)
+    labels = [figures.shorten(name, _LONGEST_NAME) for name in names]
+    axes.set_yticks(rows, labels, fontsize=7.5)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1.2 * max(total))
@@ -77,10 +78,3 @@ def plot_kept_channels(report, path):
         loc="outside upper right", ncols=2, frameon=False, fontsize=8.5
     )
     return figures.write_figure(figure, path)
-
-
-def _shorten(name):
-    if len(name) <= _LONGEST_NAME:
-        return name
-    half = (_LONGEST_NAME - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"

@@ -3,6 +3,9 @@
 import dataclasses
 import math
 
+from keras_nas.report.atom_block import check_blocks
+from keras_nas.report.atom_block import kernel_sizes
+
 _NONE = "-"
 _MOST_REMOVED = 12
 
@@ -147,6 +150,41 @@ def kept_table(report):
     return table
 
 
+def atoms_table(blocks):
+    """Returns a markdown table of the atomic blocks that each block kept.
+
+    Args:
+        blocks: Sequence of `AtomBlock`, front to back.
+
+    Returns:
+        A string without a newline at its end. The last line adds up all
+        blocks if there are several.
+
+    Raises:
+        ValueError: If there are no blocks.
+
+    Example:
+
+    >>> from keras_nas.report import AtomBlock, atoms_table
+    >>> print(atoms_table([AtomBlock("a", {3: 9}, {3: 16, 5: 16})]))
+    | block |     3x3 |     5x5 |     sum |
+    | :---- | ------: | ------: | ------: |
+    | a     | 9 of 16 | 0 of 16 | 9 of 32 |
+    """
+    blocks = check_blocks(blocks)
+    sizes = kernel_sizes(blocks)
+    columns = [*([size] for size in sizes), sizes]  # The last one is the sum.
+    parts = [(block.name, [block]) for block in blocks]
+    if len(blocks) > 1:
+        parts.append(("all", blocks))
+    lines = [
+        (name, *(_kept_of_total(part, column) for column in columns))
+        for name, part in parts
+    ]
+    header = ["block", *(f"{size}x{size}" for size in sizes), "sum"]
+    return markdown_table(header, lines)
+
+
 def decisions_table(decisions):
     """Returns a markdown table of what a search has decided.
 
@@ -217,6 +255,14 @@ def _milliseconds(value):
 def _share_of(part, whole):
     """Returns `part / whole`, and 0 of nothing."""
     return part / whole if whole else 0.0
+
+
+def _kept_of_total(blocks, sizes):
+    """Adds up atomic blocks of some kernel sizes."""
+    pairs = [(block, size) for block in blocks for size in sizes]
+    kept = sum(block.kept.get(size, 0) for block, size in pairs)
+    total = sum(block.total.get(size, 0) for block, size in pairs)
+    return f"{kept:,} of {total:,}" if total else _NONE
 
 
 def _check_rows(rows):

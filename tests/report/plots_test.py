@@ -1,16 +1,18 @@
 import matplotlib.image
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from keras_nas import report as reports
+from keras_nas.report import AtomBlock
 from keras_nas.report import NetworkRow
+from keras_nas.report import plot_atoms
 from keras_nas.report import plot_comparison
 from keras_nas.report import plot_kept_channels
 from keras_nas.report import plot_search
 from keras_nas.slicing import SliceReport
 
 KEPT = SliceReport([("conv", "Conv2D", 12, 16), ("dense", "Dense", 0, 8)])
+ATOMS = [AtomBlock("block", {3: 4, 7: 12}, {3: 16, 5: 16, 7: 32})]
 ROWS = [
     NetworkRow("full", 4_000_000, 100, 0.81),
     NetworkRow("FiGS", 1_600_000, 40, 0.80),
@@ -28,27 +30,10 @@ HISTORY = {
 }
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """Collects the figures that are written."""
-    figures, save = [], Figure.savefig
-
-    def savefig(figure, *args, **kwargs):
-        figures.append(figure)
-        return save(figure, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return figures
-
-
-def boxes_of_texts(axes):
-    renderer = axes.figure.canvas.get_renderer()
-    return [text.get_window_extent(renderer) for text in axes.texts]
-
-
 @pytest.mark.parametrize(
     "plot, content",
     [
+        (plot_atoms, ATOMS),
         (plot_kept_channels, KEPT),
         (plot_comparison, ROWS),
         (plot_search, HISTORY),
@@ -100,12 +85,12 @@ def test_sixty_layers_with_long_names_stay_readable(drawn, tmp_path):
     assert min(box.x0 for box in boxes) >= 0
 
 
-def test_comparison_labels_lie_apart(drawn, tmp_path):
+def test_comparison_labels_lie_apart(drawn, text_boxes, tmp_path):
     plot_comparison(ROWS, tmp_path / "comparison.png")
     (axes,) = drawn[0].axes
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["full", "FiGS", "width multiplier"]
-    boxes = boxes_of_texts(axes)
+    boxes = text_boxes(axes)
     frame = axes.get_window_extent()
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[index + 1 :])
@@ -168,6 +153,8 @@ def test_a_target_that_is_no_share_is_refused(target, tmp_path):
 def test_empty_reports_and_comparisons_are_refused(tmp_path):
     with pytest.raises(ValueError, match="argument `report`"):
         plot_kept_channels(SliceReport(), tmp_path / "kept.png")
+    with pytest.raises(ValueError, match="argument `blocks`"):
+        plot_atoms([], tmp_path / "atoms.png")
     with pytest.raises(ValueError, match="argument `rows`"):
         plot_comparison(ROWS[3:], tmp_path / "comparison.png")
 

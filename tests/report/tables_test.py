@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from keras_nas.report import AtomBlock
 from keras_nas.report import NetworkRow
+from keras_nas.report import atoms_table
 from keras_nas.report import comparison_table
 from keras_nas.report import kept_table
 from keras_nas.slicing import SliceReport
@@ -133,3 +135,47 @@ def test_kept_shows_layers_in_order_and_what_is_gone():
 
 def test_kept_of_nothing_is_a_header():
     assert len(kept_table(SliceReport()).splitlines()) == 2
+
+
+def test_atoms_are_added_up_by_block_and_by_kernel_size():
+    blocks = [
+        AtomBlock("a", {3: 5, 7: 1000}, {7: 2000, 3: 5}),
+        AtomBlock("b", {5: 0}, {3: np.int64(4), 5: 6}),
+    ]
+    header, rule, *lines = cells_of(atoms_table(blocks))
+    assert header == ["block", "3x3", "5x5", "7x7", "sum"]
+    assert [cell[-1] for cell in rule] == ["-", ":", ":", ":", ":"]
+    assert lines == [
+        ["a", "5 of 5", "-", "1,000 of 2,000", "1,005 of 2,005"],
+        ["b", "0 of 4", "0 of 6", "-", "0 of 10"],
+        ["all", "5 of 9", "0 of 6", "1,000 of 2,000", "1,005 of 2,015"],
+    ]
+    assert len(atoms_table(blocks[:1]).splitlines()) == 3
+
+
+@pytest.mark.parametrize("blocks", [[], [("a", {3: 1}, {3: 1})]])
+def test_atoms_of_nothing_are_refused(blocks):
+    with pytest.raises(ValueError, match="argument `blocks`.*Received"):
+        atoms_table(blocks)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("total", {}),
+        ("total", {3: 0}),
+        ("total", [8]),
+        ("total", {"3": 8}),
+        ("total", {0: 8}),
+        ("total", {True: 8}),
+        ("kept", None),
+        ("kept", {3: -1}),
+        ("kept", {3: 0.5}),
+        ("kept", {3: 9}),
+        ("kept", {5: 1}),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(field, value):
+    facts = {"name": "a", "kept": {3: 8}, "total": {3: 8}, field: value}
+    with pytest.raises(ValueError, match=f"argument `{field}`.*Received"):
+        AtomBlock(**facts)
