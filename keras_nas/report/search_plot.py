@@ -11,8 +11,10 @@ _COSTS = {
     "expected_cost": ("expected cost", figures.BLUE, "-"),
     "decided_cost": ("decided cost", figures.ORANGE, "-"),
     "channels_alive": ("channels alive", figures.GREEN, "--"),
+    "atoms_alive": ("atomic blocks alive", figures.GREEN, "-."),
     "uncertainty": ("uncertainty", figures.GREEN, "--"),
 }
+_TRAINED = "trained_cost"
 _ACCURACIES = {
     "accuracy": ("accuracy", figures.PINK, ":"),
     "val_accuracy": ("validation accuracy", figures.PINK, "-"),
@@ -22,16 +24,20 @@ _ACCURACIES = {
 def plot_search(history, path, target=None):
     """Draws how a search went: the costs, the channels, the accuracy.
 
-    Costs and channels are shares of those of the full network, and the
-    uncertainty of choices of its largest value, on the left axis; the accuracy
-    is on the right one; the strength of the penalty has a panel of its own
-    below.
+    Costs, channels and atomic blocks are shares of those of the full network,
+    and the uncertainty of choices of its largest value, on the left axis; the
+    accuracy is on the right one; the strength of the penalty has a panel of
+    its own below. Where the network that is trained shrinks, the area below
+    its cost is filled: it is the cost of the search, and what is above it, up
+    to 100%, is saved. The mean in the legend is the same in one number.
 
     Args:
         history: Dictionary from a name to a list with a value per epoch, as
             in the `history` of what `fit` returns. `expected_cost`,
-            `decided_cost`, `channels_alive`, `uncertainty`, `accuracy`,
-            `val_accuracy` and `strength` are drawn where they are there.
+            `decided_cost`, `trained_cost`, `channels_alive`, `atoms_alive`,
+            `uncertainty`, `accuracy`, `val_accuracy` and `strength` are drawn
+            where they are there. `trained_cost` is the cost of the network
+            that was trained in the epoch, as a share of the first one's.
         path: Path of the `.png`, `.svg` or `.pdf` file to write.
         target: Float in (0, 1], the target as a share of the full cost, or
             `None`.
@@ -63,6 +69,8 @@ def plot_search(history, path, target=None):
     else:
         axes = figure.add_subplot()
         axes.set_xlabel("epoch", color=figures.DARK)
+    if history.get(_TRAINED):
+        _draw_trained(axes, history[_TRAINED], epochs)
     _draw(axes, history, _COSTS, epochs)
     if target is not None:
         axes.axhline(
@@ -90,7 +98,7 @@ def plot_search(history, path, target=None):
 
 def _check(history, target):
     """Returns the number of epochs."""
-    keys = [*_COSTS, *_ACCURACIES, "strength"]
+    keys = [*_COSTS, _TRAINED, *_ACCURACIES, "strength"]
     epochs = max((len(history.get(key, ())) for key in keys), default=0)
     if not epochs:
         raise ValueError(
@@ -119,6 +127,23 @@ def _draw(axes, history, styles, epochs):
                 linewidth=1.8,
                 **_markers(values),
             )
+
+
+def _draw_trained(axes, values, epochs):
+    """Draws a cost that holds for a whole epoch, from its start to its end."""
+    edges = [0.0, *_positions(values, epochs)]
+    values = [_number(value) for value in values]
+    known = [value for value in values if not math.isnan(value)]
+    mean = f" (mean {sum(known) / len(known):.0%})" if known else ""
+    axes.stairs(values, edges, fill=True, color=figures.GRAY, alpha=0.18)
+    axes.stairs(
+        values,
+        edges,
+        baseline=None,
+        color=figures.GRAY,
+        label=f"trained cost{mean}",
+        linewidth=1.8,
+    )
 
 
 def _draw_strength(axes, values, epochs):

@@ -131,6 +131,38 @@ def test_search_draws_what_is_there(drawn, tmp_path):
     assert [len(axes.lines) for axes in drawn[1].axes] == [1]
 
 
+def test_the_area_below_the_trained_cost_is_that_of_the_search(drawn, tmp_path):
+    history = {"trained_cost": [1.0, 0.5, 0.5, 0.2], "atoms_alive": [0.5] * 4}
+    plot_search(history, tmp_path / "search.png")
+    (axes,) = drawn[0].axes
+    area, line = (patch.get_data() for patch in axes.patches)
+    np.testing.assert_equal(area.edges, [0, 1, 2, 3, 4])
+    np.testing.assert_equal(area.values, history["trained_cost"])
+    assert area.baseline == 0 and line.baseline is None
+    np.testing.assert_equal(line.values, history["trained_cost"])
+    texts = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert sorted(texts) == ["atomic blocks alive", "trained cost (mean 55%)"]
+    np.testing.assert_equal(axes.lines[0].get_ydata(), history["atoms_alive"])
+
+
+@pytest.mark.parametrize(
+    "values, label",
+    [
+        ([1.0, None, float("nan"), 0.5], "trained cost (mean 75%)"),
+        ([None, None, None, None], "trained cost"),
+    ],
+)
+def test_unknown_trained_costs_leave_gaps(values, label, drawn, tmp_path):
+    history = {"trained_cost": values, "strength": [1.0] * 8}
+    plot_search(history, tmp_path / "search.png")
+    area, line = drawn[0].axes[0].patches
+    assert line.get_label() == label
+    np.testing.assert_equal(area.get_data().edges, [0, 2, 4, 6, 8])
+    np.testing.assert_equal(
+        area.get_data().values, np.array(values, dtype=float)
+    )
+
+
 def test_values_of_every_fifth_epoch_stand_there(drawn, tmp_path):
     history = {"expected_cost": [0.5] * 10, "val_accuracy": [0.1, 0.2]}
     plot_search(history, tmp_path / "search.png")
