@@ -5,9 +5,11 @@ import os
 import pathlib
 
 from keras_nas.environment import environment
+from keras_nas.report.atoms_plot import plot_atoms
 from keras_nas.report.comparison_plot import plot_comparison
 from keras_nas.report.kept_plot import plot_kept_channels
 from keras_nas.report.search_plot import plot_search
+from keras_nas.report.tables import atoms_table
 from keras_nas.report.tables import comparison_table
 from keras_nas.report.tables import decisions_table
 from keras_nas.report.tables import kept_table
@@ -34,6 +36,8 @@ class Report:
             be misled.
         environment: Dictionary as of `environment()`, which is the default:
             pass the one of the measurement if it was made elsewhere.
+        atoms: Sequence of `AtomBlock`, the blocks of a search that removes
+            atomic blocks, front to back.
 
     Example:
 
@@ -54,13 +58,15 @@ class Report:
     verification: object = None
     notes: tuple = ()
     environment: dict = dataclasses.field(default_factory=environment)
+    atoms: tuple = ()
 
 
 def write_report(output_dir, report):
     """Writes `report.md` and its pictures; replaces those of an older report.
 
-    The pictures are `comparison.png`, `search.png` and `kept_channels.png`,
-    linked by relative names, so that the folder can be moved.
+    The pictures are `comparison.png`, `search.png`, `atoms.png` and
+    `kept_channels.png`, linked by relative names, so that the folder can be
+    moved.
 
     Args:
         output_dir: Folder, made if missing.
@@ -89,6 +95,7 @@ def write_report(output_dir, report):
         _comparison(folder, report),
         _search(folder, report),
         _decided(report),
+        _atoms(folder, report),
         _kept(folder, report),
         _same(report),
         _notes(report),
@@ -143,6 +150,16 @@ def _decided(report):
     if not report.decisions:
         return ""
     return f"## Decisions\n\n{decisions_table(report.decisions)}"
+
+
+def _atoms(folder, report):
+    if not report.atoms:
+        return ""
+    plot_atoms(report.atoms, folder / "atoms.png")
+    return (
+        "## Atomic blocks\n\n![Atomic blocks that each block kept]"
+        f"(atoms.png)\n\n{atoms_table(report.atoms)}"
+    )
 
 
 def _kept(folder, report):

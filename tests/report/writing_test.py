@@ -8,6 +8,7 @@ import pytest
 import keras_nas
 from keras_nas.export import Verification
 from keras_nas.export import verify_export
+from keras_nas.report import AtomBlock
 from keras_nas.report import NetworkRow
 from keras_nas.report import Report
 from keras_nas.report import environment
@@ -46,6 +47,7 @@ def full_report(sliced):
         target=0.25,
         slice_report=slice_report,
         verification=verify_export(small, small, samples),
+        atoms=[AtomBlock("block", {3: 2, 5: 0}, {3: 4, 5: 4})],
         notes=["One seed only.", "A note\nover two lines."],
     )
 
@@ -62,6 +64,7 @@ def test_the_report_has_everything(full_report, tmp_path):
     assert titles == [
         "Networks",
         "Search",
+        "Atomic blocks",
         "Channels kept",
         "Verification",
         "Notes",
@@ -69,6 +72,7 @@ def test_the_report_has_everything(full_report, tmp_path):
     ]
     assert "44 (0.25x)" in text
     assert re.search(r"\| hidden +\| Dense \| +4 \| +16 \|", text)
+    assert "| block | 2 of 4 | 0 of 4 | 2 of 8 |" in text
     assert isinstance(full_report.verification, Verification)
     assert "Computes the same on 16 samples." in text
     assert "- One seed only.\n- A note over two lines.\n" in text
@@ -81,7 +85,12 @@ def test_the_report_has_everything(full_report, tmp_path):
 def test_pictures_are_linked_by_relative_names(full_report, tmp_path):
     path = write_report(tmp_path, full_report)
     links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", path.read_text())
-    assert links == ["comparison.png", "search.png", "kept_channels.png"]
+    assert links == [
+        "comparison.png",
+        "search.png",
+        "atoms.png",
+        "kept_channels.png",
+    ]
     files = sorted(item.name for item in tmp_path.iterdir())
     assert files == sorted([*links, "report.md"])
     assert str(tmp_path) not in path.read_text()
