@@ -22,6 +22,7 @@ from keras_nas.layers import ResolutionSubsample
 from keras_nas.slicing import insert_masks
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
+from keras_nas.training import recalibrate_batch_norm
 from keras_nas.version import __version__
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "export_litert",
     "export_saved_model",
     "insert_masks",
+    "recalibrate_batch_norm",
     "search",
     "slice_model",
     "verify_export",

@@ -1,8 +1,15 @@
 """How networks are trained: recipes, optimizers, strategies."""
 
+from keras_nas.training.batch_norm import recalibrate_batch_norm
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 from keras_nas.training.recipe import Recipe
 from keras_nas.training.strategy import STRATEGIES
 from keras_nas.training.strategy import find_strategy
 
-__all__ = ["STRATEGIES", "PartitionedOptimizer", "Recipe", "find_strategy"]
+__all__ = [
+    "STRATEGIES",
+    "PartitionedOptimizer",
+    "Recipe",
+    "find_strategy",
+    "recalibrate_batch_norm",
+]

@@ -221,11 +221,29 @@ def check_choices(folder):
     return float(share)
 
 
+def check_recalibration():
+    """Statistics of two unequal batches, of which the second layer sees two."""
+    first, second = (keras.layers.BatchNormalization() for _ in range(2))
+    model = keras.Sequential([keras.Input((8, 8, 3)), first, second])
+    x, y = _data()
+    x = 3.0 * x + np.linspace(0, 9, 24, dtype="float32")[:, None, None, None]
+    batches = [(x[:20], y[:20]), (x[20:], y[20:])]
+    count = keras_nas.recalibrate_batch_norm(model, batches, steps=2)
+    _check(count == 24, f"{count} images were counted")
+    seen = [(b - b.mean((0, 1, 2))) / b.std((0, 1, 2)) for b, _ in batches]
+    for norm, data in ((first, x), (second, np.concatenate(seen))):
+        mean = _numpy(norm.moving_mean) - data.mean((0, 1, 2))
+        variance = _numpy(norm.moving_variance) - data.var((0, 1, 2))
+        difference = max(np.abs(mean).max(), np.abs(variance).max())
+        _check(difference < 1e-3, f"statistics differ by {difference}")
+
+
 def main():
     keras.utils.set_random_seed(0)
     model = _build()
     losses = check_training(model)
     check_draws()
+    check_recalibration()
     sliced, difference = check_slicing(model)
     with tempfile.TemporaryDirectory() as folder:
         check_files(model, sliced, folder)

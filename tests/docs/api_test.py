@@ -22,6 +22,7 @@ NAMES = {
         "ResolutionSubsample",
         "count_cost",
         "insert_masks",
+        "recalibrate_batch_norm",
         "slice_model",
     ],
     "keras_nas.export": [
