@@ -166,7 +166,6 @@ class AtomNAS(MaskSearch):
             trainable=False,
         )
         self.cost_of_epoch = self.trained_cost
-        self._slots = []
 
     def _counts_mean(self):
         is_mean = self.normalization == "mean"
@@ -181,9 +180,11 @@ class AtomNAS(MaskSearch):
 
     def compile(self, optimizer="rmsprop", *args, **kwargs):
         super().compile(optimizer, *args, **kwargs)
-        self._slots = self._in_scope(
+        slots = self._in_scope(
             build_with_slots, self.optimizer, self.trainable_variables
         )
+        # A function, or the slots would become variables of this model.
+        self._slots = lambda: slots
 
     def mask_variables(self):
         return [mask.factor for mask in flow_of(self.model).masks]
@@ -308,15 +309,16 @@ class AtomNAS(MaskSearch):
         self._tracker.unlock()
         self._tracker.untrack(self.model)
         self.model = model
-        self._tracker.lock()
-        if self._slots:
-            self.optimizer, self._slots = self._in_scope(
+        if self.optimizer is not None:
+            self.optimizer, slots = self._in_scope(
                 carry_over,
                 self.optimizer,
-                self._slots,
+                self._slots(),
                 self.trainable_variables,
                 origins,
             )
+            self._slots = lambda: slots
+        self._tracker.lock()
         self._set_costs(channel_costs(model, self.regularizer))
         for name in ("train", "test", "predict"):
             if getattr(self, f"{name}_function", None) is not None:

@@ -171,7 +171,7 @@ class Cutter(Rebuilder):
         return (scale[self.kept_out(node)] != 1.0).any()
 
     def _fold_mask(self, mask_node):
-        """Moves a mask's factors into a layer before or behind it, if it can."""
+        """Moves a mask's factors into layers before or behind it."""
         rule = self.flow.rules[mask_node.index]
         if self.flow.is_barrier(mask_node):
             return

@@ -15,14 +15,14 @@ def build_with_slots(optimizer, variables):
         variables: List of the variables that it will train.
 
     Returns:
-        List of `(slot, variable)`, such as the velocity of each variable.
+        Tuple of `(slot, variable)`, such as the velocity of each variable.
     """
     slots = []
     with contextlib.ExitStack() as stack:
         for each in _all_of(optimizer):
             stack.enter_context(_recorded(each, slots))
         optimizer.build(variables)
-    return slots
+    return tuple(slots)
 
 
 def carry_over(optimizer, slots, variables, origins):
