@@ -69,7 +69,7 @@ class DMaskingNAS(experiment.Method):
             return keras_nas.search.DMaskingNAS(
                 supernet,
                 preset.budget(),
-                preset.warmup_epochs,
+                preset.weights_epochs,
                 preset.temperature_decay,
                 preset.ramp,
             )
@@ -92,14 +92,13 @@ class DMaskingNAS(experiment.Method):
                     weight_decay=preset.mask_weight_decay or None,
                 ),
             )
-        return search.fit(
+        return pipeline.fit(
+            search,
             data.search,
             architecture_data=data.architecture,
             epochs=preset.search_epochs,
             callbacks=context.callbacks("search"),
             validation_data=data.validation,
-            shuffle=False,  # The pipeline does it.
-            verbose=pipeline.progress(),
         )
 
     def networks(self, context, architecture):

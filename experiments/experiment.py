@@ -1,9 +1,11 @@
 """An experiment: a method's search, and the same stages around it.
 
 Stages, each done once: `full` trains the full network; `search` is the
-method's own; `retrain` trains the network that it found; `width_multiplier`
-trains a uniformly narrowed network of the same budget the same way; `export`
-writes and times files; `verify` proves that they compute the same.
+method's own; `retrain` trains the network that it found from scratch;
+`width_multiplier` trains a uniformly narrowed network of the same budget the
+same way; `export` writes and times files; `verify` proves that they compute
+the same. Where a search trains its network to the end, that is the result, and
+the retrained one stands beside it.
 """
 
 import json
@@ -30,10 +32,13 @@ class Method:
         name: String, as in tables.
         module: String, the name of the binary's module.
         presets: Dictionary from name to preset.
+        trains_to_the_end: Boolean, whether what the search has found needs no
+            training of its own.
     """
 
     name = module = ""
     presets = {}
+    trains_to_the_end = False
 
     def new_search(self, context):
         """Returns the search, not compiled yet."""
@@ -52,12 +57,34 @@ class Method:
         both ready to be trained the same way."""
         raise NotImplementedError
 
+    def budget(self, context, masked):
+        """Returns the budget, an absolute number.
+
+        Args:
+            context: The `Context`.
+            masked: The model that the search has left.
+        """
+        return context.preset.budget().budget(masked)
+
+    def sliced(self, context, masked, architecture):
+        """Returns the network that a search has found, with its weights, and
+        the `SliceReport`."""
+        return keras_nas.slice_model(masked, architecture, return_report=True)
+
+    def atoms(self, context, architecture):
+        """Returns the `AtomBlock`s to show in the report."""
+        return ()
+
     def comparable(self, context, sliced):
         """Returns the sliced network as one of the full network's input."""
         return sliced
 
     def decisions(self, context):
         """Returns the decisions to list in the report, a dictionary."""
+        return {}
+
+    def results(self, context, stages):
+        """Returns further entries of `results.json`, a dictionary."""
         return {}
 
     def notes(self, context, stages):
@@ -67,8 +94,7 @@ class Method:
 
 def run(method, context):
     """Runs every stage that is not finished, then writes the report."""
-    folder, preset = context.run, context.preset
-    stages = {}
+    folder, stages = context.run, {}
     stages["full"] = folder.stage(
         "full",
         lambda: pipeline.train(context, method.full_network(context), "full"),
@@ -78,12 +104,11 @@ def run(method, context):
     )
     masked = keras.models.load_model(folder.path("masked.keras"))
     architecture = keras_nas.Architecture.load(folder.path("architecture.json"))
-    searched, slice_report = keras_nas.slice_model(
-        masked, architecture, return_report=True
-    )
+    searched, slice_report = method.sliced(context, masked, architecture)
     found, narrow = method.networks(context, architecture)
+    retrained = "retrained" if method.trains_to_the_end else "model"
     for name, file, network in (
-        ("retrain", "model", found),
+        ("retrain", retrained, found),
         ("width_multiplier", "width_multiplier", narrow),
     ):
         stages[name] = folder.stage(
@@ -92,12 +117,10 @@ def run(method, context):
                 context, network, file
             ),
         )
-    files = ("model", "full", "width_multiplier")
+    files = dict.fromkeys(["model", "full", retrained, "width_multiplier"])
     stages["export"] = folder.stage(
         "export",
-        lambda: pipeline.export_stage(
-            context, {name: f"{name}.tflite" for name in files}
-        ),
+        lambda: pipeline.export_stage(context, files),
     )
     stages["verify"] = folder.stage(
         "verify",
@@ -108,7 +131,7 @@ def run(method, context):
                     masked,
                     method.comparable(context, searched),
                 ],
-                "The retrained weights": [
+                "The exported files": [
                     keras.models.load_model(
                         folder.path("model.keras"), compile=False
                     ),
@@ -118,8 +141,9 @@ def run(method, context):
             },
         ),
     )
-    budget = preset.budget().budget(masked)
-    _write_report(method, context, stages, slice_report, budget)
+    budget = method.budget(context, masked)
+    atoms = method.atoms(context, architecture)
+    _write_report(method, context, stages, slice_report, atoms, budget)
 
 
 def _search_stage(method, context):
@@ -129,22 +153,28 @@ def _search_stage(method, context):
     history = method.search(context, search)
     folder.save_model(search.model, "masked.keras")
     search.architecture().save(folder.path("architecture.json"))
+    found = search.export_model()
+    if method.trains_to_the_end:
+        folder.save_model(found, "model.keras")
     return {
         "history": {
             key: [float(v) for v in values]
             for key, values in history.history.items()
         },
-        "inherited_test_accuracy": context.test_accuracy(search.export_model()),
+        "fit_seconds": history.seconds,
+        **pipeline.facts(context, found),
     }
 
 
-def _write_report(method, context, stages, slice_report, target):
+def _write_report(method, context, stages, slice_report, atoms, target):
     """Prints the table; writes report.md and, last of all, results.json."""
-    networks = {
-        "full": ("full", "full"),
-        method.name: ("retrain", "model"),
-        "width multiplier": ("width_multiplier", "width_multiplier"),
-    }
+    networks = {"full": ("full", "full")}
+    if method.trains_to_the_end:
+        networks[method.name] = "search", "model"
+        networks["the same, from scratch"] = "retrain", "retrained"
+    else:
+        networks[method.name] = "retrain", "model"
+    networks["width multiplier"] = "width_multiplier", "width_multiplier"
     rows = [
         report.NetworkRow(
             name=name,
@@ -173,21 +203,30 @@ def _write_report(method, context, stages, slice_report, target):
             target=target / stages["full"][context.preset.cost],
             decisions=method.decisions(context),
             slice_report=slice_report,
+            atoms=atoms,
             verification=stages["verify"]["text"],
             notes=_notes(method, context, stages),
         ),
     )
-    pipeline.write_results(context, method.name, stages, target)
+    pipeline.write_results(context, method, stages, target)
     print(f"\n{report.comparison_table(rows)}\n\n{path}", flush=True)
 
 
 def _notes(method, context, stages):
-    inherited = 100 * stages["search"]["inherited_test_accuracy"]
+    inherited = 100 * stages["search"]["test_accuracy"]
+    weights = (
+        "With the search's own weights, before any further training, the "
+        f"searched network has a test accuracy of {inherited:.1f}%."
+    )
+    if method.trains_to_the_end:
+        weights = (
+            "The network that was found has the weights that the search has "
+            "trained. Beside it stands the same network trained from scratch."
+        )
     return (
         "One run; another seed moves each accuracy. Compare several before "
         "you conclude anything from small differences.",
-        "With the search's own weights, before any further training, the "
-        f"searched network has a test accuracy of {inherited:.1f}%.",
+        weights,
         *method.notes(context, stages),
     )
 

@@ -75,13 +75,12 @@ class FiGS(experiment.Method):
                 metrics=["accuracy"],
                 mask_optimizer=mask_optimizer,
             )
-        return search.fit(
+        return pipeline.fit(
+            search,
             context.data.search,
             epochs=preset.search_epochs,
             callbacks=context.callbacks("search"),
             validation_data=context.data.validation,
-            shuffle=False,  # The pipeline does it.
-            verbose=pipeline.progress(),
         )
 
     def networks(self, context, architecture):

@@ -8,6 +8,7 @@ import functools
 import itertools
 import os
 import sys
+import time
 
 import keras
 import numpy as np
@@ -100,7 +101,7 @@ def train(context, model, name):
         name: Name of the training; the model becomes `<name>.keras`.
 
     Returns:
-        Dictionary with `macs`, `params`, `input_size` and `test_accuracy`.
+        Dictionary with `fit_seconds` and what `facts` returns.
     """
     context = context.at(model.input_shape[1])
     epochs = context.preset.train_epochs
@@ -111,23 +112,53 @@ def train(context, model, name):
             context.loss(model),
             metrics=["accuracy"],
         )
-    model.fit(
+    history = fit(
+        model,
         context.data.train,
         epochs=epochs,
         callbacks=context.callbacks(name),
         validation_data=context.data.validation,
+    )
+    result = {"fit_seconds": history.seconds, **facts(context, model)}
+    print(f"{name}: test accuracy {result['test_accuracy']:.1%}", flush=True)
+    context.run.save_model(model, f"{name}.keras")
+    return result
+
+
+def fit(model, data, **kwargs):
+    """Fits a model, or a search, and notes how long that took.
+
+    Args:
+        model: A compiled `keras.Model`.
+        data: `tf.data.Dataset`.
+        **kwargs: Of `model.fit`.
+
+    Returns:
+        The `History`, with `seconds`.
+    """
+    start = time.perf_counter()
+    history = model.fit(
+        data,
         shuffle=False,  # The pipeline does it.
         verbose=progress(),
+        **kwargs,
     )
+    history.seconds = time.perf_counter() - start
+    return history
+
+
+def facts(context, model):
+    """Returns what results say of a network.
+
+    Returns:
+        Dictionary with `macs`, `params`, `input_size` and `test_accuracy`.
+    """
     cost = count_cost(model)
-    accuracy = context.test_accuracy(model)
-    print(f"{name}: test accuracy {100 * accuracy:.1f}%", flush=True)
-    context.run.save_model(model, f"{name}.keras")
     return {
         "macs": cost.macs,
         "params": cost.params,
         "input_size": model.input_shape[1],
-        "test_accuracy": accuracy,
+        "test_accuracy": context.test_accuracy(model),
     }
 
 
@@ -143,17 +174,17 @@ def export_stage(context, names):
 
     Args:
         context: The `Context`.
-        names: Map from the name of a network's `.keras` file to that of its
-            `.tflite` file. The first is the result and gets a SavedModel.
+        names: Names of the networks' `.keras` files, without suffix. The
+            first is the result and gets a SavedModel.
 
     Returns:
         Dictionary from the name to `tflite_bytes` and `latency_ms`.
     """
     run, facts = context.run, {}
-    for name, file in names.items():
+    for name in names:
         path = run.path(f"{name}.keras")
         model = keras.models.load_model(path, compile=False)
-        path = run.path(file)
+        path = run.path(f"{name}.tflite")
         export.export_litert(model, path, overwrite=True)
         if not facts:
             export.export_saved_model(
@@ -209,10 +240,11 @@ def verify(context, chains):
 
 def write_results(context, method, stages, target):
     """Writes `results.json`, last of all: with it the run is finished."""
-    preset, full, found = context.preset, stages["full"], stages["retrain"]
+    preset, full, retrained = context.preset, stages["full"], stages["retrain"]
+    found = stages["search"] if method.trains_to_the_end else retrained
     environment = report.environment()
     results = {
-        "method": method,
+        "method": method.name,
         "space": preset.space,
         "dataset": preset.dataset,
         "seed": context.seed,
@@ -230,10 +262,11 @@ def write_results(context, method, stages, target):
             for key in ("macs", "params", "test_accuracy")
         },
         "search_seconds": stages["search"]["seconds"],
-        "retrain_seconds": found["seconds"],
+        "retrain_seconds": retrained["seconds"],
         "litert_latency_ms": stages["export"]["model"]["latency_ms"],
         "tflite_bytes": stages["export"]["model"]["tflite_bytes"],
         "verify": stages["verify"]["links"],
+        **method.results(context, stages),
         **environment,
     }
     context.run.write_json(context.run.path("results.json"), results)

@@ -59,10 +59,11 @@ class Preset:
         metadata={"help": "Learning rate decay: cosine or exponential."},
     )
     algorithm: str = dataclasses.field(
-        default="adam", metadata={"help": "Optimizer: adam or sgd."}
+        default="adam", metadata={"help": "Optimizer: adam, sgd or rmsprop."}
     )
     momentum: float = dataclasses.field(
-        default=0.9, metadata={"help": "Nesterov momentum, with sgd."}
+        default=0.9,
+        metadata={"help": "Momentum, of Nesterov with sgd, and with rmsprop."},
     )
     decay_rate: float = dataclasses.field(
         default=0.5, metadata={"help": "Factor of the exponential decay."}
@@ -70,8 +71,19 @@ class Preset:
     decay_epochs: float = dataclasses.field(
         default=35.0, metadata={"help": "Epochs for one such factor."}
     )
-    adam_epsilon: float = dataclasses.field(
-        default=1e-7, metadata={"help": "Adam's epsilon."}
+    staircase: bool = dataclasses.field(
+        default=False,
+        metadata={"help": "Exponential decay in steps of decay_epochs."},
+    )
+    warmup_epochs: float = dataclasses.field(
+        default=0.0,
+        metadata={"help": "Epochs in which the learning rate rises first."},
+    )
+    warmup_start: float = dataclasses.field(
+        default=0.0, metadata={"help": "Learning rate that it rises from."}
+    )
+    epsilon: float = dataclasses.field(
+        default=1e-7, metadata={"help": "Epsilon of adam or rmsprop."}
     )
     weight_decay: float = dataclasses.field(
         default=0.0, metadata={"help": "Decoupled weight decay."}
@@ -92,12 +104,20 @@ class Preset:
         Raises:
             ValueError: If there is no such cost.
         """
+        return self.cost_class()(target=self.target)
+
+    def cost_class(self):
+        """Returns the class of the regularizer.
+
+        Raises:
+            ValueError: If there is no such cost.
+        """
         if self.cost not in _COSTS:
             raise ValueError(
                 "Invalid value received for flag --cost. Expected one of "
                 f"{list(_COSTS)}. Received: {self.cost!r}"
             )
-        return _COSTS[self.cost](target=self.target)
+        return _COSTS[self.cost]
 
     def recipe(self):
         """Returns the training recipe."""
@@ -156,6 +176,74 @@ class FiGSPreset(Preset):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class AtomNASPreset(Preset):
+    """The settings of AtomNAS besides the common ones."""
+
+    space: str = dataclasses.field(
+        metadata={
+            "help": "Supernet: a space of AtomNAS, such as small_atom_nas or "
+            "atom_nas_c, or any network that --model of experiments.figs "
+            "takes."
+        }
+    )
+    strength: float = dataclasses.field(
+        default=0.0,
+        metadata={
+            "help": "lambda, the weight of the penalty, instead of a target; "
+            "0: the target decides."
+        },
+    )
+    normalization: str = dataclasses.field(
+        default="mean",
+        metadata={"help": "Costs have mean 1 (mean) or add up to 1 (sum)."},
+    )
+    cost_aware: bool = dataclasses.field(
+        default=True,
+        metadata={"help": "Penalize blocks by their costs, or all alike."},
+    )
+    ramp: float = dataclasses.field(
+        default=25 / 350,
+        metadata={
+            "help": "Share of the search in which the strength rises, or the "
+            "budget falls."
+        },
+    )
+    threshold: float = dataclasses.field(
+        default=1e-3,
+        metadata={"help": "Factors up to this are those of dead blocks."},
+    )
+    average_momentum: float = dataclasses.field(
+        default=0.9999, metadata={"help": "beta, of the factors' average."}
+    )
+    mask_learning_rate: float = dataclasses.field(
+        default=0.0,
+        metadata={"help": "Learning rate of the factors; 0: as weights."},
+    )
+    min_dead_cost: float = dataclasses.field(
+        default=0.01,
+        metadata={
+            "help": "Delta: the share of the full cost that dead blocks must "
+            "have for them to be cut out."
+        },
+    )
+    recalibration_steps: int = dataclasses.field(
+        default=50,
+        metadata={
+            "help": "Training batches to compute the statistics of BatchNorm "
+            "from, before each validation; 0: as they are."
+        },
+    )
+    bn_momentum: float = dataclasses.field(
+        default=0.99, metadata={"help": "Momentum of BatchNormalization."}
+    )
+
+    def budget(self):
+        if not self.strength:
+            return super().budget()
+        return self.cost_class()(strength=self.strength)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DMaskingPreset(Preset):
     """The settings of DMaskingNAS besides the common ones."""
 
@@ -174,7 +262,7 @@ class DMaskingPreset(Preset):
     mask_weight_decay: float = dataclasses.field(
         default=0.0, metadata={"help": "Decoupled weight decay of logits."}
     )
-    warmup_epochs: int = dataclasses.field(
+    weights_epochs: int = dataclasses.field(
         default=10, metadata={"help": "Epochs in which only weights train."}
     )
     temperature: float = dataclasses.field(
@@ -239,7 +327,7 @@ FIGS = {
         decay="exponential",
         decay_rate=0.2,
         decay_epochs=30.0,
-        adam_epsilon=1.0,
+        epsilon=1.0,
         weight_decay=1.7e-5,
         ema_momentum=0.9997,
     ),
@@ -258,7 +346,7 @@ _SMALL_DMASKING = DMaskingPreset(
     learning_rate=3e-3,
     search_learning_rate=0.1,
     mask_learning_rate=0.05,
-    warmup_epochs=2,
+    weights_epochs=2,
     temperature_decay=0.7,
     bn_momentum=0.9,
 )
@@ -272,7 +360,7 @@ DMASKING = {
         batch_size=250,
         search_epochs=2,
         train_epochs=1,
-        warmup_epochs=1,
+        weights_epochs=1,
         verify_samples=8,
         latency_runs=20,
     ),
@@ -295,6 +383,72 @@ DMASKING = {
         weight_decay=1e-4,
         mask_learning_rate=0.01,
         mask_weight_decay=5e-4,
-        warmup_epochs=10,
+        weights_epochs=10,
+    ),
+}
+
+_SMALL_ATOMNAS = AtomNASPreset(
+    space="small_atom_nas",
+    dataset="photo_patches",
+    image_size=16,
+    batch_size=64,
+    augment="flip",
+    target=0.3,
+    channel_multiple=1,
+    search_epochs=24,
+    train_epochs=24,
+    learning_rate=3e-3,
+    # Two epochs, in which factors fall by about 1 / 100 a step, so that their
+    # jitter around 0 is of that size.
+    ramp=1 / 12,
+    threshold=0.02,
+    average_momentum=0.9,
+    mask_learning_rate=0.02,
+    min_dead_cost=0.1,
+    recalibration_steps=20,
+    bn_momentum=0.9,
+)
+
+ATOMNAS = {
+    # The whole path in under a minute; its accuracies mean nothing.
+    "smoke": dataclasses.replace(
+        _SMALL_ATOMNAS,
+        space="smoke_atom_nas",
+        image_size=8,
+        batch_size=250,
+        search_epochs=3,
+        train_epochs=1,
+        ramp=0.5,
+        recalibration_steps=2,
+        verify_samples=8,
+        latency_runs=20,
+    ),
+    "small": _SMALL_ATOMNAS,
+    # AtomNAS-C, Section 4.1; lambda of A is 1.8e-4, that of B 1.2e-4.
+    "imagenet2012": AtomNASPreset(
+        space="atom_nas_c",
+        dataset="imagenet2012",
+        image_size=224,
+        batch_size=2048,
+        augment="flip_crop",
+        target=1.0,
+        strength=1e-4,
+        channel_multiple=1,
+        search_epochs=350,
+        train_epochs=350,
+        algorithm="rmsprop",
+        epsilon=1e-3,
+        learning_rate=0.128,
+        warmup_epochs=5,
+        warmup_start=0.016,
+        decay="exponential",
+        decay_rate=0.97,
+        decay_epochs=2.4,
+        staircase=True,
+        weight_decay=1e-5,
+        ema_momentum=0.99995,
+        average_momentum=0.99995,
+        min_dead_cost=1 / 1521,
+        recalibration_steps=64,  # 131 thousand images.
     ),
 }

@@ -19,6 +19,7 @@ from keras_nas.training.slots import build_with_slots
 from keras_nas.training.slots import carry_over
 
 _NORMALIZATIONS = ("mean", "sum")
+_SOFTNESS = 0.1
 
 
 class AtomNAS(MaskSearch):
@@ -65,6 +66,8 @@ class AtomNAS(MaskSearch):
             1, to which the paper's values of lambda belong, or `"sum"` for
             costs that add up to 1, as Eq. 6 says; lambda is larger by the
             number of blocks then.
+        cost_aware: Boolean. `False` makes all c_i equal, as the paper does
+            to compare with (Table 2); the budget still counts costs.
         min_dead_cost: Float in [0, 1], Delta as a share of the full cost: the
             cost of dead blocks for which it is worth to cut them out, which
             takes some seconds. In the last epoch any are cut out. The paper
@@ -112,6 +115,7 @@ class AtomNAS(MaskSearch):
         regularizer=None,
         ramp=25 / 350,
         normalization="mean",
+        cost_aware=True,
         min_dead_cost=0.01,
         recalibration_steps=50,
         **kwargs,
@@ -136,6 +140,7 @@ class AtomNAS(MaskSearch):
             )
         super().__init__(model, regularizer, ramp, **kwargs)
         self.normalization = normalization
+        self.cost_aware = cost_aware
         self.min_dead_cost = min_dead_cost
         self.recalibration_steps = recalibration_steps
         self.full_architecture = Architecture(
@@ -153,9 +158,9 @@ class AtomNAS(MaskSearch):
             for name, channels in self.full_architecture.decisions.items()
         }
         costs = channel_costs(model, self.regularizer)
-        total = sum(c.sum() for c in costs)
-        number = sum(len(c) for c in costs)
+        total, number = sum(c.sum() for c in costs), sum(map(len, costs))
         self._unit = total / number if self._counts_mean() else total
+        self._mean_cost = total / number
         self._set_costs(costs)
         self.is_settled = self.add_weight(
             name="is_settled",
@@ -175,6 +180,8 @@ class AtomNAS(MaskSearch):
         trained = self.regularizer.full(self.model)
         self.trained_cost = trained / self.full_cost
         self._costs = [c.astype("float32") / self.full_cost for c in costs]
+        if not self.cost_aware:
+            costs = [np.full(len(c), self._mean_cost) for c in costs]
         self._weights = [(c / self._unit).astype("float32") for c in costs]
         self._base_cost = self.trained_cost - sum(c.sum() for c in self._costs)
 
@@ -221,7 +228,8 @@ class AtomNAS(MaskSearch):
 
     def search_callbacks(self):
         callbacks = [Shrinkage()]
-        if getattr(self.optimizer, "use_ema", False):
+        inner = getattr(self.optimizer, "optimizers", [self.optimizer])
+        if any(getattr(optimizer, "use_ema", False) for optimizer in inner):
             callbacks.append(keras.callbacks.SwapEMAWeights())
         return [*callbacks, self._recalibration, *super().search_callbacks()]
 
@@ -233,8 +241,7 @@ class AtomNAS(MaskSearch):
         ):
             factor = ops.abs(ops.cast(mask.factor, "float32"))
             importance = importance + ops.sum(weight * factor)
-            is_alive = ops.cast(factor > mask.threshold, "float32")
-            alive = alive + ops.sum(cost * is_alive)
+            alive = alive + ops.sum(cost * _soft_count(factor))
         if training:
             self.controller.update(alive)
         return self.strength() * importance
@@ -392,3 +399,12 @@ class AtomNAS(MaskSearch):
             for name, kept in structure["kept"].items()
         }
         self._go_on(model, [])
+
+
+def _soft_count(factor):
+    """Returns 0 for factors of 0, and 1 for those of 1 and more.
+
+    A controller that saw how many blocks are alive would learn too late that
+    factors fall, and drive all of them to 0.
+    """
+    return ops.minimum(factor * (1.0 + _SOFTNESS) / (factor + _SOFTNESS), 1.0)

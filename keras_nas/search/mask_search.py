@@ -87,6 +87,10 @@ class MaskSearch(PenalizedModel):
         """Returns the callbacks that `fit` runs before those of the user."""
         return [_Watch()]
 
+    def strength(self):
+        """Returns the present strength of the penalty."""
+        return self.controller.strength()
+
     def penalized_steps(self, steps):
         """Returns how many steps of a training the penalty is part of.
 
@@ -164,8 +168,7 @@ class _Watch(keras.callbacks.Callback):
         logs["expected_cost"] = self._expected()
         logs["decided_cost"] = search.decided_cost() / search.full_cost
         logs.update(search.progress())
-        strength = search.controller.strength()
-        logs["strength"] = float(ops.convert_to_numpy(strength))
+        logs["strength"] = float(ops.convert_to_numpy(search.strength()))
         if search.is_collapsed():
             self._warn_collapsed(f"after epoch {epoch + 1}")
         elif epoch == max(2, self.params["epochs"] // 2):

@@ -3,12 +3,15 @@
 import dataclasses
 
 from keras_nas.graph import Node
+from keras_nas.graph import flow_of
 from keras_nas.graph.rules.depthwise import DepthwiseRule
 from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.masking import MaskRule
+from keras_nas.graph.rules.merging import AddRule
 from keras_nas.graph.rules.merging import ConcatenateRule
 from keras_nas.graph.rules.normalization import BatchNormalizationRule
 from keras_nas.graph.rules.pass_through import PassThrough
+from keras_nas.layers import AtomicBlockScale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +27,78 @@ class AtomPlace:
     source: Node
     node: Node
     factor: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AtomKind:
+    """What the atomic blocks of one mask are.
+
+    Attributes:
+        mask: Name of the `AtomicBlockScale`.
+        block: Name of the layer that puts them together, f1 of Eq. 1.
+        kernel_size: Integer, of the depthwise convolution between f0 and f1,
+            or of f0 where there is none.
+        has_shortcut: Boolean, whether the block's output is added to another.
+    """
+
+    mask: str
+    block: str
+    kernel_size: int
+    has_shortcut: bool
+
+
+def atom_kinds(model):
+    """Returns what the atomic blocks of a model are, an `AtomKind` a mask.
+
+    Args:
+        model: A built Keras model with `AtomicBlockScale` layers.
+
+    Returns:
+        List of `AtomKind`, in topological order.
+    """
+    flow, kinds = flow_of(model), []
+    for node in flow.graph.nodes:
+        if isinstance(node.operation, AtomicBlockScale):
+            last = _last_mixed(flow, node)
+            kind = AtomKind(
+                node.name,
+                last.name,
+                _kernel_size(flow, node),
+                _is_added(flow, last),
+            )
+            kinds.append(kind)
+    return kinds
+
+
+def _last_mixed(flow, node):
+    """Returns the last of the layers that put a mask's channels together.
+
+    Those before it only gate, as in squeeze-excite.
+    """
+    last, nodes = node, [node]
+    while nodes:
+        (tensor,) = nodes.pop().output_tensors
+        for reader in flow.consumers.get(id(tensor), []):
+            is_end = isinstance(flow.rules[reader.index], LinearRule)
+            if is_end and reader.index > last.index:
+                last = reader
+            if not is_end:
+                nodes.append(reader)
+    return last
+
+
+def _kernel_size(flow, node):
+    while True:
+        node = flow.producers[id(node.input_tensors[0])]
+        rule = flow.rules[node.index]
+        if isinstance(rule, (DepthwiseRule, LinearRule)):
+            return int(max(getattr(node.operation, "kernel_size", (1,))))
+
+
+def _is_added(flow, node):
+    """Whether only channel-wise layers are between a layer and an addition."""
+    reader = flow.only_reader(_chain(flow, node)[-1])
+    return reader is not None and isinstance(flow.rules[reader.index], AddRule)
 
 
 def find_atomic_blocks(flow):

@@ -5,11 +5,13 @@ from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 from keras_nas.training.recipe import Recipe
 from keras_nas.training.strategy import STRATEGIES
 from keras_nas.training.strategy import find_strategy
+from keras_nas.training.warm_up import WarmUp
 
 __all__ = [
     "STRATEGIES",
     "PartitionedOptimizer",
     "Recipe",
+    "WarmUp",
     "find_strategy",
     "recalibrate_batch_norm",
 ]

@@ -61,6 +61,11 @@ class PartitionedOptimizer(keras.optimizers.Optimizer):
         return self.optimizer.variables + self.special_optimizer.variables
 
     @property
+    def optimizers(self):
+        """Both optimizers, as `keras.callbacks.SwapEMAWeights` asks for."""
+        return [self.optimizer, self.special_optimizer]
+
+    @property
     def iterations(self):
         return self.optimizer.iterations
 

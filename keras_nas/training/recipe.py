@@ -4,6 +4,8 @@ import dataclasses
 
 import keras
 
+from keras_nas.training.warm_up import WarmUp
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -13,11 +15,17 @@ class Recipe:
         learning_rate: Float, at the start.
         decay: `"cosine"`, to zero at the last step, or `"exponential"`,
             smooth, by `decay_rate` every `decay_epochs`.
-        algorithm: `"adam"`, or `"sgd"`, with Nesterov momentum.
-        momentum: Float, only read with SGD.
+        algorithm: `"adam"`, `"sgd"`, with Nesterov momentum, or `"rmsprop"`,
+            with momentum and with epsilon inside of the root.
+        momentum: Float, not read with Adam.
         decay_rate: Float, only read with exponential decay.
         decay_epochs: Float, only read with exponential decay.
-        adam_epsilon: Float, Adam's epsilon.
+        staircase: Boolean, whether the exponential decay is in steps, one
+            each `decay_epochs`.
+        warmup_epochs: Float, epochs in front, in which the learning rate
+            rises in a line from `warmup_start`. They are part of the decay.
+        warmup_start: Float.
+        epsilon: Float, that of Adam or RMSprop.
         weight_decay: Float, decoupled weight decay; 0 for none. It spares
             biases, normalizations and the logits of masks.
         ema_momentum: Float, decay of the moving average of the weights that
@@ -39,20 +47,23 @@ class Recipe:
     momentum: float = 0.9
     decay_rate: float = 0.5
     decay_epochs: float = 35.0
-    adam_epsilon: float = 1e-7
+    staircase: bool = False
+    warmup_epochs: float = 0.0
+    warmup_start: float = 0.0
+    epsilon: float = 1e-7
     weight_decay: float = 0.0
     ema_momentum: float = 0.0
 
     def __post_init__(self):
         for name, known in (
             ("decay", ("cosine", "exponential")),
-            ("algorithm", ("adam", "sgd")),
+            ("algorithm", ("adam", "sgd", "rmsprop")),
         ):
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(
                     f"Invalid value received for argument `{name}`. Expected "
-                    f"{known[0]!r} or {known[1]!r}. Received: {name}={value!r}"
+                    f"one of {known}. Received: {name}={value!r}"
                 )
 
     def schedule(self, steps, epochs):
@@ -64,12 +75,19 @@ class Recipe:
         """
         schedules = keras.optimizers.schedules
         if self.decay == "cosine":
-            return schedules.CosineDecay(
+            schedule = schedules.CosineDecay(
                 self.learning_rate, max(1, steps * epochs)
             )
-        return schedules.ExponentialDecay(
-            self.learning_rate, self.decay_epochs * steps, self.decay_rate
-        )
+        else:
+            schedule = schedules.ExponentialDecay(
+                self.learning_rate,
+                self.decay_epochs * steps,
+                self.decay_rate,
+                self.staircase,
+            )
+        if not self.warmup_epochs:
+            return schedule
+        return WarmUp(schedule, self.warmup_epochs * steps, self.warmup_start)
 
     def optimizer(self, steps, epochs):
         """Returns a new optimizer; arguments as in `schedule`."""
@@ -80,8 +98,10 @@ class Recipe:
             "ema_momentum": self.ema_momentum or 0.99,
         }
         if self.algorithm == "adam":
-            optimizer = keras.optimizers.Adam(
-                epsilon=self.adam_epsilon, **options
+            optimizer = keras.optimizers.Adam(epsilon=self.epsilon, **options)
+        elif self.algorithm == "rmsprop":
+            optimizer = keras.optimizers.RMSprop(
+                momentum=self.momentum, epsilon=self.epsilon, **options
             )
         else:
             optimizer = keras.optimizers.SGD(
@@ -89,6 +109,6 @@ class Recipe:
             )
         if self.weight_decay:
             optimizer.exclude_from_weight_decay(
-                var_names=["bias", "gamma", "beta", "logits"]
+                var_names=["bias", "gamma", "beta", "logits", "factor"]
             )
         return optimizer

@@ -61,7 +61,7 @@ def test_the_supernet_comes_back_from_its_file(output_dir):
         (["--image_size=16"], "flag --image_size"),
         (["--target=1e-6", "--cost=params"], "out of reach"),
         (["--cost=joules"], "flag --cost"),
-        (["--warmup_epochs=-1"], "argument `warmup_epochs`"),
+        (["--weights_epochs=-1"], "argument `warmup_epochs`"),
         (["--temperature=0"], "argument `temperature`"),
     ],
 )

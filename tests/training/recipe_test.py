@@ -24,9 +24,7 @@ def test_exponential_is_smooth():
 
 
 def test_optimizer_has_the_recipe():
-    recipe = Recipe(
-        1.6, adam_epsilon=1.0, weight_decay=1.7e-5, ema_momentum=0.9997
-    )
+    recipe = Recipe(1.6, epsilon=1.0, weight_decay=1.7e-5, ema_momentum=0.9997)
     optimizer = recipe.optimizer(steps=10, epochs=1)
     assert optimizer.epsilon == 1.0
     assert optimizer.weight_decay == 1.7e-5

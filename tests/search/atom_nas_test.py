@@ -1,0 +1,351 @@
+"""AtomNAS on problems whose answer is known, and what shrinking keeps."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_nas
+from keras_nas import AtomicBlockScale
+from keras_nas import ExpectedFLOPs
+from keras_nas import count_cost
+from keras_nas.graph import flow_of
+from tests.common import assert_plain
+from tests.common import assert_same_function
+
+USEFUL = 4  # The labels depend on this many of the features.
+
+
+def problem(features=16):
+    """Inputs of which only the first few decide the labels."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(512, features)).astype("float32")
+    return x, (x[:, :USEFUL].sum(1) > 0).astype("int32")
+
+
+def gated_inputs(**kwargs):
+    """Factors on a fixed copy of the inputs: which are worth it?"""
+    copy = layers.Dense(
+        16, use_bias=False, kernel_initializer="identity", trainable=False
+    )
+    factors = AtomicBlockScale(
+        **{"threshold": 0.01, "momentum": 0.9, "name": "factors", **kwargs}
+    )
+    return keras.Sequential(
+        [keras.Input((16,)), copy, factors, layers.Dense(2)]
+    )
+
+
+def mobile(seed=0):
+    """A residual block of two kernel sizes behind a stem, with factors."""
+    keras.utils.set_random_seed(seed)
+    conv = {"type": "conv", "kernel": 3, "stride": 1, "act": "relu"}
+    block = {"type": "mbconv", "cin": 8, "cout": 8, "stride": 1, "act": "relu"}
+    block |= {"kernels": [3, 5], "mid": [8, 8], "residual": "add"}
+    blocks = [{**conv, "cin": 3, "cout": 8}, block, {**block}]
+    network = keras_nas.spaces.build_from_blocks(blocks, (8, 8, 3), 4)
+    return keras_nas.insert_masks(network, AtomicBlockScale, skip="block0_conv")
+
+
+def images(number=32):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(number, 8, 8, 3)).astype("float32")
+    return x, rng.integers(0, 4, number)
+
+
+def compiled(search, optimizer=None, mask_optimizer=None, **kwargs):
+    search.compile(
+        optimizer or keras.optimizers.RMSprop(0.01, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        mask_optimizer=mask_optimizer,
+        **kwargs,
+    )
+    return search
+
+
+def adam(rate):
+    return keras.optimizers.Adam(rate)
+
+
+# What it finds.
+
+
+def test_search_keeps_the_features_that_matter():
+    keras.utils.set_random_seed(0)
+    x, y = problem()
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(), ExpectedFLOPs(target=USEFUL / 16), ramp=0.5
+    )
+    compiled(search, adam(0.01), adam(0.05)).fit(x, y, epochs=20, verbose=0)
+    assert search.architecture().decisions["factors"] == list(range(USEFUL))
+
+
+def test_a_strength_finds_them_too():
+    keras.utils.set_random_seed(0)
+    x, y = problem()
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(), ExpectedFLOPs(strength=0.02), ramp=0.2
+    )
+    compiled(search, adam(0.01), adam(0.02)).fit(x, y, epochs=30, verbose=0)
+    assert search.architecture().decisions["factors"] == list(range(USEFUL))
+
+
+@pytest.mark.parametrize("target", [0.3, 250])
+def test_target_is_met(target):
+    keras.utils.set_random_seed(0)
+    x, y = problem()
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(), ExpectedFLOPs(target=target), ramp=0.5
+    )
+    compiled(search, adam(0.01), adam(0.01)).fit(x, y, epochs=2, verbose=0)
+    macs = count_cost(search.export_model()).macs
+    assert macs <= (target if target > 1 else target * 16 * 18)
+    assert macs == search.decided_cost()
+
+
+# What shrinking keeps.
+
+
+def killed(search, seed=0):
+    """Sets half of the factors, and their averages, to 0."""
+    rng = np.random.default_rng(seed)
+    for mask in flow_of(search.model).masks:
+        alive = rng.random(mask.factor.shape) < 0.5
+        mask.factor.assign(mask.factor * alive)
+        mask.moving_average.assign(mask.moving_average * alive)
+    return search
+
+
+def test_next_loss_is_the_same_and_slots_are_slices():
+    search = compiled(
+        keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(strength=0.0))
+    )
+    x, y = images()
+    search.fit(x, y, epochs=2, batch_size=16, verbose=0)
+    killed(search)
+    before = float(search.compute_loss(x, y, search(x, training=True)))
+    old = {
+        v.path.split("/", 1)[1]: v.numpy() for v in search.optimizer.variables
+    }
+    alive = search.architecture().decisions
+    search.end_epoch(is_last=True)
+    assert count_cost(search.model).macs < count_cost(mobile()).macs
+    after = float(search.compute_loss(x, y, search(x, training=True)))
+    assert after == pytest.approx(before, abs=1e-5)
+    assert search.architecture().decisions == alive
+    kept = alive["block1_expand5_mask"]
+    for name, axis in (
+        ("block1_expand5_kernel", 3),
+        ("block1_depthwise5_kernel", 2),
+        ("block1_depthwise5_bn_gamma", 0),
+    ):
+        slots = [
+            v
+            for v in search.optimizer.variables
+            if v.path.split("/", 1)[1].startswith(name)
+        ]
+        assert len(slots) == 2  # Velocity and momentum.
+        for slot in slots:
+            expected = np.take(old[slot.path.split("/", 1)[1]], kept, axis)
+            np.testing.assert_array_equal(slot.numpy(), expected)
+    assert int(search.optimizer.iterations) == 4
+
+
+def test_an_unshrunk_run_with_dead_factors_at_zero_goes_the_same_way():
+    x, y = images()
+
+    def run(shrinks):
+        search = compiled(
+            keras_nas.search.AtomNAS(
+                mobile(), ExpectedFLOPs(strength=0.0), recalibration_steps=0
+            )
+        )
+        search.fit(x, y, epochs=1, batch_size=16, shuffle=False, verbose=0)
+        killed(search)
+        dead = [
+            (mask, mask.factor.numpy() != 0)
+            for mask in flow_of(search.model).masks
+        ]
+        if shrinks:
+            search.end_epoch(is_last=True)
+        losses = []
+        for i in range(6):
+            batch = slice(16 * (i % 2), 16 * (i % 2) + 16)
+            losses.append(search.train_on_batch(x[batch], y[batch])[0])
+            if not shrinks:
+                for mask, alive in dead:
+                    mask.factor.assign(mask.factor * alive)
+        return losses
+
+    np.testing.assert_allclose(run(True), run(False), rtol=0, atol=1e-5)
+
+
+def test_shrinking_in_fit_goes_on_and_logs():
+    x, y = problem()
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(), ExpectedFLOPs(target=0.5), ramp=0.25
+    )
+    compiled(search, adam(0.01), adam(0.02))
+    history = search.fit(
+        x, y, epochs=4, validation_data=(x, y), verbose=0
+    ).history
+    assert history["trained_cost"][0] == 1.0
+    assert history["trained_cost"][1:] == [history["decided_cost"][0]] * 3
+    assert history["decided_cost"][-1] <= 0.5
+    assert history["atoms_alive"][-1] == 0.5
+    assert history["strength"][-1] == 0.0
+    assert search.model.count_params() < gated_inputs().count_params()
+    assert int(search.optimizer.iterations) == 4 * 16
+    assert search.trainable_variables == search.model.trainable_variables
+
+
+def test_exported_network_is_what_was_validated():
+    search = compiled(
+        keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(target=0.6), ramp=0.5)
+    )
+    x, y = images()
+    history = search.fit(
+        x, y, epochs=4, batch_size=16, validation_data=(x, y), verbose=0
+    ).history
+    small, report = search.export_model(return_report=True)
+    assert_plain(small)
+    assert_same_function(search.model, small)
+    small.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    accuracy = small.evaluate(x, y, verbose=0)[1]
+    assert accuracy == history["val_accuracy"][-1]
+    totals = {name: total for name, _, _, total in report.layers}
+    assert totals["block1_expand3"] == 8
+    kept = {name: kept for name, _, kept, _ in report.layers}
+    decisions = search.architecture().decisions
+    assert kept.get("block1_expand5", 0) == len(
+        decisions["block1_expand5_mask"]
+    )
+
+
+def test_architecture_is_one_of_the_full_model():
+    full = mobile()
+    search = compiled(
+        keras_nas.search.AtomNAS(full, ExpectedFLOPs(target=0.6), ramp=0.5)
+    )
+    x, y = images()
+    search.fit(x, y, epochs=3, batch_size=16, verbose=0)
+    again = keras_nas.slice_model(mobile(), search.architecture())
+    small = search.export_model()
+    assert count_cost(again).macs == count_cost(small).macs
+    assert [w.shape for w in again.weights] == [w.shape for w in small.weights]
+
+
+def test_structure_comes_back():
+    x, y = images()
+
+    def search():
+        return compiled(
+            keras_nas.search.AtomNAS(
+                mobile(), ExpectedFLOPs(target=0.6), ramp=0.5
+            )
+        )
+
+    first = search()
+    first.fit(x, y, epochs=2, batch_size=16, verbose=0)
+    second = search()
+    second.restore_structure(first.structure())
+    assert second.trained_cost == first.trained_cost
+    shapes = [[v.shape for v in s.variables] for s in (first, second)]
+    assert shapes[0] == shapes[1]
+    shapes = [[v.shape for v in s.optimizer.variables] for s in (first, second)]
+    assert shapes[0] == shapes[1]
+    for old, new in zip(first.variables, second.variables, strict=True):
+        new.assign(old)
+    assert second.architecture().decisions == first.architecture().decisions
+    assert_same_function(first.model, second.model)
+
+
+# The penalty, against its formula.
+
+
+def penalty_of(search):
+    search.controller.begin(1)
+    search.controller.step.assign(1.0)
+    return float(search.penalty(training=False))
+
+
+@pytest.mark.parametrize("cost_aware", [True, False])
+@pytest.mark.parametrize("normalization", ["mean", "sum"])
+def test_penalty_is_that_of_equation_5(normalization, cost_aware):
+    search = keras_nas.search.AtomNAS(
+        mobile(),
+        ExpectedFLOPs(strength=0.3),
+        normalization=normalization,
+        cost_aware=cost_aware,
+    )
+    rng = np.random.default_rng(0)
+    costs, factors = [], []
+    for mask in flow_of(search.model).masks:
+        factor = rng.normal(size=8).astype("float32")
+        mask.factor.assign(factor)
+        kernel = 5 if "expand5" in mask.name else 3
+        cost = 64 * (8 + kernel**2 + 8)
+        costs.extend([cost if cost_aware else 1.0] * 8)
+        factors.extend(factor)
+    share = np.array(costs) / np.sum(costs)
+    if normalization == "mean":
+        share *= len(costs)
+    expected = 0.3 * np.sum(share * np.abs(factors))
+    assert penalty_of(search) == pytest.approx(expected, rel=1e-5)
+
+
+def test_strength_rises_in_a_line():
+    x, y = problem()
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(), ExpectedFLOPs(strength=0.02), ramp=0.5
+    )
+    compiled(search, adam(0.001))
+    history = search.fit(x, y, epochs=4, verbose=0).history
+    np.testing.assert_allclose(history["strength"], [0.01, 0.02, 0.02, 0.02])
+
+
+# Warnings and errors.
+
+
+def test_a_network_does_not_vanish():
+    x, y = problem()
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(threshold=0.5), ExpectedFLOPs(strength=100.0), ramp=0.0
+    )
+    compiled(search, adam(0.01), adam(0.1))
+    with pytest.warns(UserWarning, match="collapsed"):
+        search.fit(x, y, epochs=4, verbose=0)
+
+
+def test_other_masks_are_refused():
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(8),
+            keras_nas.FiGSMask(name="mask"),
+            layers.Dense(2),
+        ]
+    )
+    with pytest.raises(ValueError, match="AtomNAS only.*'mask'. of FiGS"):
+        keras_nas.search.AtomNAS(model)
+    with pytest.raises(ValueError, match="FiGS only.*'factors'. of AtomNAS"):
+        keras_nas.search.FiGS(gated_inputs())
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"ramp": 1.5}, "argument `ramp`"),
+        ({"normalization": "max"}, "argument `normalization`.*'max'"),
+        ({"min_dead_cost": -1.0}, "argument `min_dead_cost`"),
+        ({"recalibration_steps": 1.5}, "argument `recalibration_steps`"),
+        ({"regularizer": ExpectedFLOPs(target=1e12)}, "argument `target`"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        keras_nas.search.AtomNAS(gated_inputs(), **arguments)
