@@ -199,6 +199,10 @@ class DMaskingNAS(PartialTraining, MaskSearch):
     def search_callbacks(self):
         return [self._phase, *super().search_callbacks()]
 
+    def optimizers(self):
+        """Returns the optimizers of the weights and of the masks."""
+        return [self.optimizer, self._phase.view.optimizer]
+
     def penalized_steps(self, steps):
         return self._phase.steps()
 

@@ -1,6 +1,7 @@
 """How networks are trained: recipes, optimizers, strategies."""
 
 from keras_nas.training.batch_norm import recalibrate_batch_norm
+from keras_nas.training.checkpoint import Checkpoint
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 from keras_nas.training.recipe import Recipe
 from keras_nas.training.strategy import STRATEGIES
@@ -9,6 +10,7 @@ from keras_nas.training.warm_up import WarmUp
 
 __all__ = [
     "STRATEGIES",
+    "Checkpoint",
     "PartitionedOptimizer",
     "Recipe",
     "WarmUp",

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 import keras_nas
+from tests.backends.resuming import check_resuming
 
 _IMPORTED_TENSORFLOW = "tensorflow" in sys.modules
 
@@ -248,6 +249,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         check_files(model, sliced, folder)
         share = check_choices(folder)
+        check_resuming(_supernet, _data, folder)
     results = {
         "backend": keras.backend.backend(),
         "keras": keras.__version__,

@@ -38,6 +38,7 @@ NAMES = {
         "fbnet_v2_largest",
         "released_architecture",
     ],
+    "keras_nas.training": ["Checkpoint", "Recipe"],
 }
 # The other folders also run under the JAX and PyTorch backends.
 WITH_TENSORFLOW = ("data", "export", "training")

@@ -1,11 +1,5 @@
 """Recalibrated statistics, against NumPy."""
 
-import json
-import os
-import pathlib
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -289,23 +283,3 @@ def test_array_and_unbuilt_model_are_refused():
     model = keras.Sequential([layers.BatchNormalization()])
     with pytest.raises(ValueError, match="`model`. Expected a built"):
         recalibrate_batch_norm(model, batches(4), 1)
-
-
-def test_all_replicas_get_the_statistics():
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.training.check_replicas"],
-        cwd=pathlib.Path(__file__).parents[2],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert process.returncode == 0, process.stderr
-    results = json.loads(process.stdout.splitlines()[-1])
-    assert len(results) == 4
-    for result in results:
-        assert result["count"] == 12
-        assert result["momentum"] == 0.9
-        for found, expected in (("mean", 5.5), ("variance", 143 / 12)):
-            assert len(result[found]) == 2
-            np.testing.assert_allclose(result[found], expected, rtol=1e-6)

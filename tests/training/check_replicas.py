@@ -1,6 +1,8 @@
-"""Prints, as JSON, recalibrated statistics of each of two CPU devices.
+"""Prints, as JSON, variables of each of two CPU devices.
 
-Run by `batch_norm_test.py`, since the devices of a process cannot be changed
+    python -m tests.training.check_replicas FOLDER
+
+Run by `replicas_test.py`, since the devices of a process cannot be changed
 once TensorFlow has started.
 """
 
@@ -12,7 +14,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_nas import recalibrate_batch_norm
+import keras_nas
+from keras_nas.training import Checkpoint
+
+
+class _Stop(keras.callbacks.Callback):
+    """Ends a training after two epochs, before the search would end."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise InterruptedError
 
 
 def _recalibrated(strategy, synchronized, inside):
@@ -26,7 +37,7 @@ def _recalibrated(strategy, synchronized, inside):
     x = np.arange(12, dtype="float32")[:, None]
     model.fit(x, x, batch_size=6, verbose=0)
     with strategy.scope() if inside else contextlib.nullcontext():
-        count = recalibrate_batch_norm(model, [x[:8], x[8:]], 2)
+        count = keras_nas.recalibrate_batch_norm(model, [x[:8], x[8:]], 2)
     values = strategy.experimental_local_results
     return {
         "count": count,
@@ -38,19 +49,55 @@ def _recalibrated(strategy, synchronized, inside):
     }
 
 
-def main():
+def _fitted(strategy, *callbacks):
+    """All variables of a new search, by replica, after three epochs."""
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        mask = keras_nas.FiGSMask(temperature=0.5, seed=3, name="mask")
+        layers = [keras.layers.Dense(8), mask, keras.layers.Dense(1)]
+        search = keras_nas.search.FiGS(
+            keras.Sequential([keras.Input((1,)), *layers])
+        )
+        search.compile("adam", "mse")
+    x = np.arange(12, dtype="float32")[:, None] / 12
+    search.fit(
+        x,
+        x,
+        batch_size=6,
+        shuffle=False,
+        epochs=3,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
+    values = strategy.experimental_local_results
+    return [
+        [value.numpy().tobytes().hex() for value in values(variable.value)]
+        for variable in [*search.variables, *search.optimizer.variables]
+    ]
+
+
+def main(folder):
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * 2
     )
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    results = [
+    recalibrated = [
         _recalibrated(strategy, synchronized, inside)
         for synchronized in (False, True)
         for inside in (False, True)
     ]
+    unbroken = _fitted(strategy)
+    with contextlib.suppress(InterruptedError):
+        _fitted(strategy, Checkpoint(folder), _Stop())
+    results = {
+        "recalibrated": recalibrated,
+        "unbroken": unbroken,
+        "began": Checkpoint(folder).epoch,
+        "resumed": _fitted(strategy, Checkpoint(folder)),
+    }
     json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

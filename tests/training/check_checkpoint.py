@@ -1,0 +1,91 @@
+"""A search that kills its own process, or resumes; run by `checkpoint_test.py`.
+
+    python -m tests.training.check_checkpoint FOLDER (epoch | write | never)
+
+With `never` it prints, as JSON, what the resumed search and one without any
+interruption came to.
+"""
+
+import json
+import os
+import signal
+import sys
+
+import keras
+import numpy as np
+
+import keras_nas
+from keras_nas.training import Checkpoint
+
+
+class _KillInEpoch(keras.callbacks.Callback):
+    epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 1):
+            _kill()
+
+
+def _kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _search():
+    keras.utils.set_random_seed(0)
+    mask = keras_nas.FiGSMask(temperature=0.5, seed=3, name="mask")
+    search = keras_nas.search.FiGS(
+        keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(8),
+                mask,
+                keras.layers.Dropout(0.2, seed=1),
+                keras.layers.Dense(1),
+            ]
+        )
+    )
+    search.compile("adam", "mse")
+    return search
+
+
+def _fit(*callbacks):
+    """Returns all weights after four epochs, exactly."""
+    search = _search()
+    x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
+    search.fit(
+        x,
+        x[:, :1],
+        batch_size=4,
+        shuffle=False,
+        epochs=4,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
+    variables = [*search.variables, *search.optimizer.variables]
+    return [v.numpy().tobytes().hex() for v in variables]
+
+
+def main(folder, kill):
+    checkpoint = Checkpoint(folder)
+    began = checkpoint.epoch
+    if kill == "epoch":
+        _fit(_KillInEpoch(), checkpoint)
+    elif kill == "write":
+        replace = os.replace
+        # The first file is written; at the second one there is half a file.
+        moments = iter([replace, _kill])
+        os.replace = lambda *args: next(moments)(*args)
+        _fit(checkpoint)
+    results = {
+        "began": began,
+        "resumed": _fit(checkpoint),
+        "unbroken": _fit(),
+    }
+    json.dump(results, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
