@@ -89,9 +89,10 @@ def test_constant_data_has_its_value_and_no_variance():
     assert_same(norm.moving_variance.numpy(), np.zeros(3))
 
 
-def test_small_variance_around_a_large_mean_is_kept():
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_small_variance_around_a_large_mean_is_kept(synchronized):
     """Squares in float32 would leave nothing of it."""
-    model, norm = single((1,))
+    model, norm = single((1,), synchronized=synchronized)
     data = [np.float32([[4096.0], [4096.5]]), np.float32([[4097.0]])]
     recalibrate_batch_norm(model, data, 2)
     assert_statistics(norm, ([4096.5], [1 / 6]), rtol=1e-6)
@@ -219,16 +220,21 @@ def test_channels_first_and_mixed_precision():
     assert_statistics(norm, statistics(halves))
 
 
-def test_renorm_statistics_agree_and_training_goes_on():
-    model, norm = single(renorm=True)
-    data = batches(4, 2)
+def test_renorm_is_off_and_training_goes_on_from_the_statistics():
+    norm = layers.BatchNormalization(renorm=True)
+    second = layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((4,)), norm, second])
+    data = batches(8, 5, shape=(4,))
     recalibrate_batch_norm(model, data, 2)
     mean, variance = statistics(np.concatenate(data))
     assert_statistics(norm, (mean, variance))
+    seen = np.concatenate([normalized(x) for x in data])
+    assert_statistics(second, statistics(seen))
     np.testing.assert_allclose(
         norm.moving_stddev, np.sqrt(variance + norm.epsilon), rtol=1e-5
     )
     assert norm.renorm
+    assert_same(norm.renorm_mean.numpy(), np.zeros(4))
     model(data[0], training=True)
     assert np.isfinite(norm.moving_variance).all()
 

@@ -108,6 +108,12 @@ def test_newest_files_are_kept(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("keep", [0, -1, 2.0, True, None])
+def test_keep_is_a_positive_integer(keep, tmp_path):
+    with pytest.raises(ValueError, match="`keep`. Expected a positive"):
+        Checkpoint(tmp_path, keep=keep)
+
+
 def test_order_is_that_of_numbers(tmp_path):
     for epoch in (999_999, 1_000_000, 1_000_001):
         write(tmp_path, epoch, keep=2)
