@@ -1,19 +1,23 @@
 """Search spaces and networks, and the Architecture that picks from them."""
 
 from keras_nas.spaces.architecture import Architecture
+from keras_nas.spaces.atom_nas_released import atom_nas
+from keras_nas.spaces.atom_nas_space import AtomNASSpace
 from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.catalogue import find_space
+from keras_nas.spaces.catalogue import small_atom_nas
 from keras_nas.spaces.catalogue import small_mbconv
+from keras_nas.spaces.catalogue import smoke_atom_nas
 from keras_nas.spaces.catalogue import space_names
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_l
-from keras_nas.spaces.fbnet_v2_released import released_architecture
 from keras_nas.spaces.mbconv_space import MBConvSpace
 from keras_nas.spaces.published import published_names
 from keras_nas.spaces.published import published_network
 from keras_nas.spaces.published import published_record
+from keras_nas.spaces.released import released_architecture
 from keras_nas.spaces.search_space import SearchSpace
 from keras_nas.spaces.small_networks import find_network
 from keras_nas.spaces.small_networks import mobile_network
@@ -21,8 +25,10 @@ from keras_nas.spaces.small_networks import residual_network
 
 __all__ = [
     "Architecture",
+    "AtomNASSpace",
     "MBConvSpace",
     "SearchSpace",
+    "atom_nas",
     "build_from_blocks",
     "fbnet_v2_f",
     "fbnet_v2_largest",
@@ -36,6 +42,8 @@ __all__ = [
     "published_record",
     "released_architecture",
     "residual_network",
+    "small_atom_nas",
     "small_mbconv",
+    "smoke_atom_nas",
     "space_names",
 ]

@@ -1,7 +1,9 @@
-"""All search spaces by name, and two small ones for small images."""
+"""All search spaces by name, and small ones for small images."""
 
 import functools
 
+from keras_nas.spaces.atom_nas_released import atom_nas
+from keras_nas.spaces.atom_nas_space import AtomNASSpace
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
@@ -54,6 +56,43 @@ def smoke_mbconv():
     return MBConvSpace("smoke_mbconv", rows, ("skip", "ir_k3"), (6, 8))
 
 
+def small_atom_nas():
+    """Returns a space of atomic blocks for images of 16 pixels.
+
+    Use it for trials of AtomNAS on a CPU.
+
+    Returns:
+        An `AtomNASSpace` of five blocks, all of which are searched.
+
+    Example:
+
+    >>> from keras_nas import spaces
+    >>> space = spaces.small_atom_nas()
+    >>> [space.decisions[f"block5_kernel{k}"][-1] for k in (3, 5, 7)]
+    [96, 96, 96]
+    """
+    rows = (
+        (2, 16, 1, 1, (3, 5, 7)),
+        (2, 24, 2, 2, (3, 5, 7)),
+        (2, 48, 2, 2, (3, 5, 7)),
+    )
+    return AtomNASSpace(
+        "small_atom_nas", rows, 16, stem_stride=1, head=128, resolution=16
+    )
+
+
+def smoke_atom_nas():
+    """Returns tiny atomic blocks for images of 8 pixels, to see things run.
+
+    Returns:
+        An `AtomNASSpace` of two blocks.
+    """
+    rows = ((2, 16, 2, 2, (3, 5)),)
+    return AtomNASSpace(
+        "smoke_atom_nas", rows, 8, stem_stride=1, head=32, resolution=8
+    )
+
+
 def space_names():
     """Returns the names that `find_space` knows.
 
@@ -93,6 +132,8 @@ def _row(e, c, n, s):
 _SPACES = {
     "small_mbconv": small_mbconv,
     "smoke_mbconv": smoke_mbconv,
+    "small_atom_nas": small_atom_nas,
+    "smoke_atom_nas": smoke_atom_nas,
     "fbnet_v2_f": fbnet_v2_f,
     **{
         f"fbnet_v2_largest_{kind.lower()}": functools.partial(
@@ -102,4 +143,8 @@ _SPACES = {
     },
     "fbnet_v2_released_f": fbnet_v2_released_f,
     "fbnet_v2_released_l": fbnet_v2_released_l,
+    **{
+        f"atom_nas_{kind.lower()}": functools.partial(atom_nas, kind)
+        for kind in "ABC"
+    },
 }

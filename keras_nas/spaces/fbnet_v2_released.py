@@ -89,7 +89,7 @@ _L = {
 _F_NAME, _L_NAME = "fbnet_v2_released_f", "fbnet_v2_released_l"
 _F_RESOLUTIONS, _L_RESOLUTIONS = (128, 160, 192), (224,)
 # The space, what it follows, and what differs among the networks in it.
-_RELEASED = {
+FBNET_V2_NETWORKS = {
     "FBNetV2_F1": (_F_NAME, _F, {"resolution": 128, "head_channels": 1600}),
     "FBNetV2_F2": (_F_NAME, _F, {"resolution": 160, "head_channels": 1600}),
     "FBNetV2_F3": (_F_NAME, _F, {"resolution": 192, "head_channels": 1984}),
@@ -138,36 +138,9 @@ def fbnet_v2_released_l():
     return MBConvSpace(_L_NAME, _rows(_L), resolutions=_L_RESOLUTIONS)
 
 
-def released_architecture(name):
-    """Returns a released network as an architecture.
-
-    Use it to build the network, to start a search from it, or to compare with
-    it.
-
-    Args:
-        name: `"FBNetV2_F1"`, `"FBNetV2_F2"` or `"FBNetV2_F3"`, of
-            `fbnet_v2_released_f()`, or `"FBNetV2_L1"`, of
-            `fbnet_v2_released_l()`.
-
-    Returns:
-        An `Architecture`.
-
-    Raises:
-        ValueError: If there is no such network.
-
-    Example:
-
-    >>> from keras_nas import spaces
-    >>> f1 = spaces.released_architecture("FBNetV2_F1")
-    >>> spaces.fbnet_v2_released_f().cost(f1).flops_by("fbnet")
-    56410560
-    """
-    if not isinstance(name, str) or name not in _RELEASED:
-        raise ValueError(
-            "Invalid value received for argument `name`. Expected one of "
-            f"{list(_RELEASED)}. Received: name={name!r}"
-        )
-    space, network, own = _RELEASED[name]
+def fbnet_v2_architecture(name):
+    """Returns a network of `FBNET_V2_NETWORKS` as an architecture."""
+    space, network, own = FBNET_V2_NETWORKS[name]
     decisions = {"stem_block1_type": network["first"], **own}
     for stage, (channels, _, blocks) in enumerate(network["stages"], 1):
         decisions[f"stage{stage}_channels"] = channels

@@ -163,7 +163,7 @@ class SearchSpace:
                 names = list(self.decisions)
                 self._refuse(key, f"no decision but {names}", repr(value))
         for key, options in self.decisions.items():
-            expected = f"one of {list(options)}"
+            expected = _describe(options)
             if key not in decisions:
                 self._refuse(key, expected, "no such decision")
             value = decisions[key]
@@ -221,6 +221,15 @@ def _are_options(options):
         and all(type(option) in (int, str) for option in options)
         and len(set(options)) == len(options)
     )
+
+
+def _describe(options):
+    """Returns what to say about options, which can be very many."""
+    low, high = options[0], options[-1]
+    is_long = len(options) > 20 and type(low) is type(high) is int
+    if is_long and options == tuple(range(low, high + 1)):
+        return f"an integer from {low} to {high}"
+    return f"one of {list(options)}"
 
 
 def _generator(seed):
