@@ -117,7 +117,7 @@ def find_space(name):
     Raises:
         ValueError: If there is no such space.
     """
-    if name not in _SPACES:
+    if not isinstance(name, str) or name not in _SPACES:
         raise ValueError(
             "Invalid value received for argument `name`. Expected one of "
             f"{list(_SPACES)}. Received: name={name!r}"

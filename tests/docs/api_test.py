@@ -32,11 +32,14 @@ NAMES = {
     ],
     "keras_nas.search": ["DMaskingNAS", "FiGS", "WidthMultiplier"],
     "keras_nas.spaces": [
+        "AtomNASSpace",
         "MBConvSpace",
         "SearchSpace",
+        "atom_nas",
         "fbnet_v2_f",
         "fbnet_v2_largest",
         "released_architecture",
+        "small_atom_nas",
     ],
     "keras_nas.training": ["Checkpoint", "Recipe"],
 }

@@ -107,9 +107,3 @@ def test_neighbours_of_a_released_network_build():
     mutated = space.mutate(f1, seed=0)
     assert mutated != f1
     assert space.cost(mutated, classes=10).macs > 0
-
-
-@pytest.mark.parametrize("name", ["FBNetV2_F4", "fbnet_a", None, []])
-def test_other_names_are_refused(name):
-    with pytest.raises(ValueError, match="argument `name`.*'FBNetV2_F1'"):
-        spaces.released_architecture(name)

@@ -1,0 +1,41 @@
+"""Spaces by name."""
+
+import pytest
+
+from keras_nas import spaces
+
+
+@pytest.mark.parametrize("name", spaces.space_names())
+def test_spaces_have_the_names_that_find_them(name):
+    space = spaces.find_space(name)
+    assert space.name == name
+    assert space.size() > 1
+    space.check(space.sample(seed=0))
+
+
+def test_names():
+    names = spaces.space_names()
+    assert len(set(names)) == len(names)
+    assert {"small_mbconv", "small_atom_nas", "atom_nas_c"} <= set(names)
+
+
+def test_small_atomic_blocks():
+    space = spaces.small_atom_nas()
+    assert (space.resolution, space.stem, space.head) == (16, 16, 128)
+    shapes = [(p.cin, p.cout, p.stride, p.mid) for p in space.places]
+    assert shapes == [
+        (16, 16, 1, 32),
+        (16, 24, 2, 32),
+        (24, 24, 1, 48),
+        (24, 48, 2, 48),
+        (48, 48, 1, 96),
+    ]
+    assert all(place.searchable for place in space.places)
+    size = 33**3 * (33**3 - 1) * 49**3 * (49**3 - 1) * 97**3
+    assert space.size() == size
+
+
+@pytest.mark.parametrize("name", ["", "atom_nas", "atom_nas_C", None, []])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match="argument `name`.*'small_mbconv'"):
+        spaces.find_space(name)
