@@ -261,7 +261,8 @@ class AtomicBlockScale(PerChannelMask):
 
 def _normalization_before(tensor, mask):
     """Returns the BatchNormalization that made a tensor, if it will do."""
-    layer = tensor._keras_history.operation
+    history = getattr(tensor, "_keras_history", None)
+    layer = history and history.operation
     if not isinstance(layer, keras.layers.BatchNormalization):
         return None
     rank = len(tensor.shape)

@@ -222,6 +222,41 @@ def check_choices(folder):
     return float(share)
 
 
+def check_atoms():
+    """Stock `fit` trains factors of both kinds; their averages follow."""
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(8, 3, padding="same", use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras_nas.AtomicBlockScale(momentum=0.0, name="of_norm"),
+            keras.layers.ReLU(),
+            keras.layers.Conv2D(8, 1, activation="relu"),
+            keras_nas.AtomicBlockScale(momentum=0.0, name="own"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4),
+        ]
+    )
+    _check(model.layers[2].factor is model.layers[1].gamma, "not its scales")
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x, y = _data()
+    model.fit(x[:16], y[:16], batch_size=8, verbose=0)
+    for name in ("of_norm", "own"):
+        scale = model.get_layer(name)
+        before = _numpy(scale.factor).copy()
+        model.fit(x[:8], y[:8], batch_size=8, verbose=0)
+        moved = np.abs(_numpy(scale.factor) - before)
+        _check(moved.min() > 0, f"factors of {name} did not move")
+        # Without momentum it is the factor that the last step began with.
+        difference = np.abs(_numpy(scale.moving_average) - before).max()
+        _check(difference < 1e-6, f"the average of {name} did not follow")
+        scale.factor.assign(_numpy(scale.factor) * np.arange(8))
+        scale.moving_average.assign(np.zeros(8))
+        _check(scale.decision() == [*range(1, 8)], "another one is dead")
+    sliced = keras_nas.slice_model(model)
+    _close(model, sliced, "the model with factors and the sliced one")
+
+
 def check_recalibration():
     """Statistics of two unequal batches, of which the second layer sees two."""
     first, second = (keras.layers.BatchNormalization() for _ in range(2))
@@ -245,6 +280,7 @@ def main():
     losses = check_training(model)
     check_draws()
     check_recalibration()
+    check_atoms()
     sliced, difference = check_slicing(model)
     with tempfile.TemporaryDirectory() as folder:
         check_files(model, sliced, folder)
