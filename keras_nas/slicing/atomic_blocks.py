@@ -9,9 +9,14 @@ from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.masking import MaskRule
 from keras_nas.graph.rules.merging import AddRule
 from keras_nas.graph.rules.merging import ConcatenateRule
+from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.graph.rules.normalization import BatchNormalizationRule
 from keras_nas.graph.rules.pass_through import PassThrough
+from keras_nas.graph.rules.shape import MovingRule
 from keras_nas.layers import AtomicBlockScale
+
+# What leaves the channels apart, perhaps at other places.
+_MOVES = (ConcatenateRule, MovingRule)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +142,7 @@ def _place(flow, source):
         return None
     chain = _chain(flow, source)
     (end,) = chain[-1].output_tensors
-    if not _is_mixed(flow, end):
+    if not _Readers(flow, source).mix(end):
         return None
     norms = [n for n in chain if _is_scaled_norm(flow, n)]
     if norms and _folds(flow, norms[-1].output_tensors[0]):
@@ -169,30 +174,56 @@ def _is_scaled_norm(flow, node):
     return is_norm and node.operation.scale
 
 
-def _is_mixed(flow, tensor):
-    """Whether all that reads a tensor ends in layers that mix channels."""
-    readers = flow.consumers.get(id(tensor), [])
-    return bool(readers) and all(_mixes(flow, tensor, n) for n in readers)
+class _Readers:
+    """What becomes of the channels of a layer, further on."""
+
+    def __init__(self, flow, source):
+        self.flow = flow
+        self.earlier = _before(flow, source)  # Ids of tensors.
+
+    def mix(self, tensor):
+        """Whether all that reads a tensor ends in layers that mix channels."""
+        readers = self.flow.consumers.get(id(tensor), [])
+        return bool(readers) and all(self._mixes(tensor, n) for n in readers)
+
+    def _mixes(self, tensor, node):
+        rule = self.flow.rules[node.index]
+        if self.flow.is_barrier(node) or isinstance(rule, MaskRule):
+            return False
+        if isinstance(rule, LinearRule):
+            return True
+        passes = (PassThrough, DepthwiseRule, *_MOVES)
+        if isinstance(rule, ElementwiseMergeRule):
+            # `x + 3.0`, as in a hard sigmoid by hand, has one operand.
+            if len(node.input_tensors) > 1 and not rule.is_absorbing:
+                return False
+            if self._is_gate(tensor, node):
+                return False
+        elif not isinstance(rule, passes):
+            return False
+        return self.mix(node.output_tensors[0])
+
+    def _is_gate(self, tensor, node):
+        """Whether a tensor is a factor of another one.
+
+        It is broadcast over the positions of that, or computed from it, as
+        in a squeeze-excite of a map with one position.
+        """
+        if tuple(tensor.shape) != tuple(node.output_tensors[0].shape):
+            return True
+        return any(id(other) in self.earlier for other in node.input_tensors)
 
 
-def _mixes(flow, tensor, node):
-    rule = flow.rules[node.index]
-    if flow.is_barrier(node) or isinstance(rule, MaskRule):
-        return False
-    if isinstance(rule, LinearRule):
-        return True
-    if getattr(rule, "is_absorbing", False) and _is_gate(tensor, node):
-        return False
-    passes = (PassThrough, DepthwiseRule, ConcatenateRule)
-    absorbs = getattr(rule, "is_absorbing", False)
-    if not absorbs and not isinstance(rule, passes):
-        return False
-    return _is_mixed(flow, node.output_tensors[0])
-
-
-def _is_gate(tensor, node):
-    """Whether a tensor is broadcast over the positions of another one."""
-    return tuple(tensor.shape) != tuple(node.output_tensors[0].shape)
+def _before(flow, node):
+    """Returns the ids of all tensors that a node's output depends on."""
+    found, waiting = set(), [node]
+    while waiting:
+        for tensor in waiting.pop().input_tensors:
+            producer = flow.producers.get(id(tensor))
+            if id(tensor) not in found and producer is not None:
+                waiting.append(producer)
+            found.add(id(tensor))
+    return found
 
 
 def _folds(flow, tensor):
@@ -209,6 +240,6 @@ def _folds_into(flow, node):
     if isinstance(rule, PassThrough):
         if not rule.keeps_constants(node.operation):
             return False
-    elif not isinstance(rule, ConcatenateRule):
+    elif not isinstance(rule, _MOVES):
         return False
     return _folds(flow, node.output_tensors[0])
