@@ -2,6 +2,7 @@
 
 import contextlib
 
+import keras
 from keras import ops
 
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
@@ -30,6 +31,8 @@ def carry_over(optimizer, slots, variables, origins):
 
     Iterations and learning rates are the same. Slots are those of the old
     variables, of the entries that are left; new variables start with new ones.
+    Averages of variables, which Keras puts in the place of these, are moved
+    like the variables: by the constants that a bias took up.
 
     Args:
         optimizer: The old optimizer; left as it is.
@@ -41,24 +44,30 @@ def carry_over(optimizer, slots, variables, origins):
         `(optimizer, slots)`.
 
     Raises:
-        ValueError: If the optimizer has slots of other shapes than their
+        ValueError: If the optimizer keeps something of other shapes than its
             variables.
     """
     new = _fresh(optimizer, origins)
     origins = {id(origin.variable): origin for origin in origins}
     new_slots = build_with_slots(new, variables)
+    averages = {id(average) for average in _averages(new)}
     of = {}
     for slot, variable in slots:
         of.setdefault(id(variable), []).append(slot)
     for slot, variable in new_slots:
-        origin = origins.get(id(variable))
+        origin, is_average = origins.get(id(variable)), id(slot) in averages
         old = of.get(id(origin.source)) if origin else None
         if old:
-            _check_shape(old[0], origin.source, optimizer)
-            slot.assign(origin.take(old.pop(0)))
+            value = origin.take(old.pop(0))
+            if is_average:
+                value = value + _change(origin)
+            slot.assign(value)
+        elif is_average:
+            slot.assign(variable)
     for old, variable in zip(
         _others(optimizer, slots), _others(new, new_slots), strict=True
     ):
+        _check_shape(old, variable, optimizer)
         variable.assign(ops.convert_to_numpy(old))
     return new, new_slots
 
@@ -96,17 +105,23 @@ def _fresh(optimizer, origins):
             _fresh(optimizer.special_optimizer, origins),
             [o.variable for o in origins if optimizer.is_special(o.source)],
         )
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return keras.optimizers.LossScaleOptimizer(
+            _fresh(optimizer.inner_optimizer, origins),
+            initial_scale=optimizer.initial_scale,
+            dynamic_growth_steps=optimizer.dynamic_growth_steps,
+            name=optimizer.name,
+        )
     new = type(optimizer).from_config(optimizer.get_config())
-    for old, copy in zip(_all_of(optimizer), _all_of(new), strict=True):
-        # Settings that the config lacks; they have no public names.
-        pattern = getattr(old, "_exclude_from_weight_decay_pattern", None)
-        excluded = getattr(old, "_exclude_from_weight_decay", ())
-        copy._exclude_from_weight_decay_pattern = pattern
-        copy._exclude_from_weight_decay = {
-            copy._var_key(origin.variable)
-            for origin in origins
-            if old._var_key(origin.source) in excluded
-        }
+    # Settings that the config lacks; they have no public names.
+    excluded = getattr(optimizer, "_exclude_from_weight_decay", ())
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    new._exclude_from_weight_decay_pattern = pattern
+    new._exclude_from_weight_decay = {
+        new._var_key(origin.variable)
+        for origin in origins
+        if optimizer._var_key(origin.source) in excluded
+    }
     return new
 
 
@@ -115,10 +130,24 @@ def _others(optimizer, slots):
     return [v for v in optimizer.variables if id(v) not in known]
 
 
-def _check_shape(slot, variable, optimizer):
-    if tuple(slot.shape) != tuple(variable.shape):
+def _averages(optimizer):
+    """Yields the slots that are averages of their variables."""
+    for each in _all_of(optimizer):
+        if each.use_ema:
+            yield from each._model_variables_moving_average
+
+
+def _change(origin):
+    """Returns what a variable is more than where it was taken from."""
+    variable = ops.convert_to_numpy(origin.variable)
+    return variable - origin.take(origin.source)
+
+
+def _check_shape(old, new, optimizer):
+    if tuple(old.shape) != tuple(new.shape):
         raise ValueError(
-            f"Optimizer '{optimizer.name}' keeps {tuple(slot.shape)} for a "
-            f"variable of shape {tuple(variable.shape)}, which cannot be cut "
-            "with it. Expected an optimizer such as RMSprop, SGD or Adam."
+            f"Optimizer '{optimizer.name}' keeps {tuple(old.shape)} in "
+            f"'{old.name}', which cannot be cut with the variables. Expected "
+            "an optimizer such as RMSprop, SGD or Adam, whose slots have the "
+            "shapes of the variables."
         )
