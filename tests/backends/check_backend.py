@@ -257,6 +257,35 @@ def check_atoms():
     _close(model, sliced, "the model with factors and the sliced one")
 
 
+def check_shrinking():
+    """A search cuts its network in `fit`, and the optimizer goes on."""
+    x = inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(8, 1, use_bias=False)(x)
+    x = keras.layers.BatchNormalization(momentum=0.5)(x)
+    x = keras_nas.AtomicBlockScale(momentum=0.5, threshold=0.05)(x)
+    x = keras.layers.Dropout(0.1, seed=1)(keras.layers.ReLU()(x))
+    x = keras.layers.Conv2D(8, 1)(x)
+    x = keras.layers.BatchNormalization(momentum=0.5)(x)
+    outputs = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x))
+    search = keras_nas.search.AtomNAS(
+        keras.Model(inputs, outputs),
+        keras_nas.ExpectedFLOPs(target=0.5),
+        ramp=0.5,
+    )
+    rmsprop = keras.optimizers.RMSprop(0.01, momentum=0.9)
+    search.compile(rmsprop, "mse", mask_optimizer=keras.optimizers.Adam(0.1))
+    x, y = _data()
+    history = search.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+    cost = history["decided_cost"]
+    _check(cost[0] <= 0.5, f"cut to {cost} of the cost")
+    _check(history["trained_cost"] == [1.0, cost[0]], "another cost trained")
+    steps = int(_numpy(search.optimizer.iterations))
+    _check(steps == 2 * -(-len(x) // 8), f"the optimizer took {steps} steps")
+    network = search.export_model()
+    difference = np.abs(_numpy(search.model(x)) - _numpy(network(x))).max()
+    _check(difference < 1e-5, f"the network differs by {difference}")
+
+
 def check_recalibration():
     """Statistics of two unequal batches, of which the second layer sees two."""
     first, second = (keras.layers.BatchNormalization() for _ in range(2))
@@ -281,6 +310,7 @@ def main():
     check_draws()
     check_recalibration()
     check_atoms()
+    check_shrinking()
     sliced, difference = check_slicing(model)
     with tempfile.TemporaryDirectory() as folder:
         check_files(model, sliced, folder)
