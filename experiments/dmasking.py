@@ -37,6 +37,12 @@ class DMaskingNAS(experiment.Method):
 
     def space(self, context):
         space = spaces.find_space(context.preset.space)
+        if not isinstance(space, spaces.MBConvSpace):
+            raise ValueError(
+                "Invalid value received for flag --space. Expected a "
+                "`keras_nas.spaces.MBConvSpace`, such as small_mbconv. "
+                f"Received: {space.name}, of type {type(space).__name__}"
+            )
         expected, received = space.resolutions[-1], context.preset.image_size
         if expected != received:
             raise ValueError(

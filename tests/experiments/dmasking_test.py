@@ -58,6 +58,7 @@ def test_the_supernet_comes_back_from_its_file(output_dir):
     ("flags", "message"),
     [
         (["--space=no_such_space"], "no_such_space"),
+        (["--space=smoke_atom_nas"], "smoke_atom_nas, of type AtomNASSpace"),
         (["--image_size=16"], "flag --image_size"),
         (["--target=1e-6", "--cost=params"], "out of reach"),
         (["--cost=joules"], "flag --cost"),
