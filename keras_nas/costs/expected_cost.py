@@ -10,6 +10,7 @@ from keras_nas.costs.counting import node_costs
 from keras_nas.costs.limits import scale_limits
 from keras_nas.costs.regularized_model import RegularizedFunctional
 from keras_nas.costs.regularized_model import RegularizedSequential
+from keras_nas.costs.targets import resolve_target
 from keras_nas.graph import flow_of
 from keras_nas.graph.checks import Functional
 from keras_nas.graph.decisions import check_has_masks
@@ -25,11 +26,17 @@ class ExpectedCost:
         strength: Non-negative float, lambda. The penalty is
             `strength * cost`.
         target: A budget, instead of a strength: a float in (0, 1] is a share
-            of the model's full cost, an integer above 1 an absolute number.
+            of the model's full cost, a number above 1 an absolute one, whole
+            where `counts` is true.
             The penalty is `target_strength * max(0, cost / target - 1)`.
         target_strength: Positive float; larger than what the loss gains by
             exceeding the budget by its own size.
+
+    Attributes:
+        counts: Boolean, whether costs are whole numbers.
     """
+
+    counts = True
 
     def __init__(self, strength=None, target=None, target_strength=1.0):
         if (strength is None) == (target is None):
@@ -55,9 +62,19 @@ class ExpectedCost:
         self.target_strength = target_strength
         self._budgets = weakref.WeakKeyDictionary()
 
-    def measure(self, parts):
-        """Returns what of a layer's `COST_PARTS` this cost counts."""
+    def measure(self, node, parts):
+        """Returns what one call of a layer costs.
+
+        Args:
+            node: The `keras_nas.graph.Node` of the call.
+            parts: Dictionary with the numbers, or scalar tensors, of
+                `COST_PARTS` of the call.
+        """
         raise NotImplementedError
+
+    def text(self, cost):
+        """Returns a cost as text for messages, such as '1,234'."""
+        return f"{cost:,.0f}"
 
     def decided(self, model, scales=None):
         """Returns the cost of the network that some decisions leave.
@@ -68,15 +85,16 @@ class ExpectedCost:
                 default, what the masks have decided.
 
         Returns:
-            Integer, the cost of the sliced model.
+            The cost of the sliced model: an integer if `counts` is true,
+            otherwise a float.
         """
         flow = flow_of(model)
         scales = mask_scales(flow) if scales is None else scales
         rows = node_costs(flow, read_scales(flow, scales))
-        return sum(self.measure(parts) for _, parts in rows)
+        return sum(self.measure(node, parts) for node, parts in rows)
 
     def full(self, model):
-        """Returns the cost with every mask open, an integer.
+        """Returns the cost with every mask open, as `decided` does.
 
         Of blocks to choose from, the most expensive one counts.
         """
@@ -84,7 +102,7 @@ class ExpectedCost:
         return self.decided(model, largest)
 
     def smallest(self, model):
-        """Returns the cost with every mask as closed as can be, an integer."""
+        """Returns the cost with every mask as closed as can be."""
         smallest, _ = scale_limits(flow_of(model), self.measure)
         return self.decided(model, smallest)
 
@@ -98,7 +116,7 @@ class ExpectedCost:
         flow = flow_of(model)
         if flow not in self._budgets:
             self._budgets[flow] = resolve_target(
-                self.target, self.full(model), self.smallest(model)
+                self.target, self.full(model), self.smallest(model), self
             )
         return self._budgets[flow]
 
@@ -117,7 +135,7 @@ class ExpectedCost:
         flow = flow_of(model)
         check_has_masks(flow)
         rows = node_costs(flow, read_probabilities(flow, dtype))
-        total = sum(self.measure(parts) for _, parts in rows)
+        total = sum(self.measure(node, parts) for node, parts in rows)
         return ops.cast(total, dtype)
 
     def penalty(self, model):
@@ -210,7 +228,7 @@ class ExpectedFLOPs(ExpectedCost):
     1
     """
 
-    def measure(self, parts):
+    def measure(self, node, parts):
         return parts["macs"]
 
 
@@ -243,40 +261,5 @@ class ExpectedParams(ExpectedCost):
     30
     """
 
-    def measure(self, parts):
+    def measure(self, node, parts):
         return parts["kernels"] + parts["biases"] + parts["norm"]
-
-
-def resolve_target(target, full, smallest):
-    """Returns a budget as an absolute number.
-
-    Args:
-        target: A share in (0, 1], or a whole number above 1.
-        full: The full cost.
-        smallest: The smallest cost that can be reached.
-
-    Raises:
-        ValueError: If the target is neither, or not between the two costs.
-    """
-    is_share = isinstance(target, (int, float)) and 0 < target <= 1
-    is_number = not is_share and _is_whole(target) and target > 1
-    if isinstance(target, bool) or not (is_share or is_number):
-        raise ValueError(
-            "Invalid value received for argument `target`. Expected a share "
-            "of the full cost in (0, 1], such as 0.5, or a whole number, such "
-            f"as {full // 2:,}. Received: target={target!r}"
-        )
-    budget = target * full if is_share else target
-    if not smallest <= budget <= full:
-        raise ValueError(
-            "Invalid value received for argument `target`. Expected a budget "
-            f"between {smallest:,}, which is left when every mask is closed, "
-            f"and {full:,}, the full cost. Received: target={target!r}, which "
-            f"is {budget:,.0f} and out of reach. Put masks at more places for "
-            "less."
-        )
-    return budget
-
-
-def _is_whole(value):
-    return isinstance(value, (int, float)) and float(value).is_integer()

@@ -16,7 +16,8 @@ def scale_limits(flow, measure):
 
     Args:
         flow: A `ChannelFlow`.
-        measure: Function from a dictionary of `COST_PARTS` to the cost.
+        measure: Function from a node and its dictionary of `COST_PARTS` to
+            the cost.
 
     Returns:
         Two lists with the switches of every mask.
@@ -36,7 +37,7 @@ def _choose(flow, measure, scales, best):
         for node, parts in node_costs(flow, read_scales(flow, scales)):
             for mask, option in flow.conditions[node.index]:
                 if mask in costs:
-                    costs[mask][option] += measure(parts)
+                    costs[mask][option] += measure(node, parts)
         for index, values in costs.items():
             scales[index] = np.eye(len(values), dtype="float32")[best(values)]
 

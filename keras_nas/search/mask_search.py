@@ -112,7 +112,7 @@ class MaskSearch(PenalizedModel):
         return mask_scales(flow_of(self.model))
 
     def decided_cost(self):
-        """Returns the cost that `export_model()` would have, an integer."""
+        """Returns the cost that `export_model()` would have."""
         return self.regularizer.decided(self.model, self.decided_scales())
 
     def finish(self):

@@ -60,8 +60,8 @@ class WidthMultiplier:
             raise ValueError(
                 "Invalid value received for argument `regularizer`. With the "
                 "fewest channels behind every mask the model costs "
-                f"{self._cost(0):,}, which is above the target {target:,.0f}. "
-                "Use a larger target."
+                f"{regularizer.text(self._cost(0))}, which is above the target "
+                f"{regularizer.text(target)}. Use a larger target."
             )
         # Half steps of the widest layer: no width is passed over.
         steps = 2 * max(self._sizes)
