@@ -7,11 +7,14 @@ out as a plain Keras model, and export it with a proof of equality.
 from keras_nas import search
 from keras_nas.costs import Cost
 from keras_nas.costs import ExpectedFLOPs
+from keras_nas.costs import ExpectedLatency
 from keras_nas.costs import ExpectedParams
+from keras_nas.costs import LatencyTable
 from keras_nas.costs import count_cost
 from keras_nas.costs import decided_cost
 from keras_nas.export import export_litert
 from keras_nas.export import export_saved_model
+from keras_nas.export import measure_latency
 from keras_nas.export import verify_export
 from keras_nas.layers import AtomicBlockScale
 from keras_nas.layers import BlockChoice
@@ -32,8 +35,10 @@ __all__ = [
     "ChannelMask",
     "Cost",
     "ExpectedFLOPs",
+    "ExpectedLatency",
     "ExpectedParams",
     "FiGSMask",
+    "LatencyTable",
     "LogisticSigmoidMask",
     "ResolutionSubsample",
     "__version__",
@@ -42,6 +47,7 @@ __all__ = [
     "export_litert",
     "export_saved_model",
     "insert_masks",
+    "measure_latency",
     "recalibrate_batch_norm",
     "search",
     "slice_model",

@@ -9,6 +9,8 @@ from keras_nas.costs.cost import decided_cost
 from keras_nas.costs.expected_cost import ExpectedCost
 from keras_nas.costs.expected_cost import ExpectedFLOPs
 from keras_nas.costs.expected_cost import ExpectedParams
+from keras_nas.costs.expected_latency import ExpectedLatency
+from keras_nas.costs.latency_table import LatencyTable
 
 __all__ = [
     "CONVENTIONS",
@@ -16,7 +18,9 @@ __all__ = [
     "Cost",
     "ExpectedCost",
     "ExpectedFLOPs",
+    "ExpectedLatency",
     "ExpectedParams",
+    "LatencyTable",
     "LayerCost",
     "count_cost",
     "decided_cost",

@@ -3,6 +3,7 @@
 from keras_nas.export.benchmark import LatencyResult
 from keras_nas.export.benchmark import benchmark_litert
 from keras_nas.export.float32 import as_float32
+from keras_nas.export.latency import measure_latency
 from keras_nas.export.litert import export_litert
 from keras_nas.export.litert_ops import count_litert_ops
 from keras_nas.export.saved_model import export_saved_model
@@ -21,5 +22,6 @@ __all__ = [
     "count_litert_ops",
     "export_litert",
     "export_saved_model",
+    "measure_latency",
     "verify_export",
 ]
