@@ -109,7 +109,7 @@ class DMaskingNAS(experiment.Method):
 
     def networks(self, context, architecture):
         full = keras_nas.insert_masks(self.full_network(context))
-        budget = context.preset.budget()
+        budget = self.budget_of_narrow(context, full)
         narrow = keras_nas.search.WidthMultiplier(
             full, budget, context.preset.channel_multiple
         ).export_model()
@@ -117,6 +117,19 @@ class DMaskingNAS(experiment.Method):
             self.build(context, architecture),
             pipeline.from_scratch(context, narrow),
         ]
+
+    def budget_of_narrow(self, context, full):
+        """Returns the search's budget for masks on the largest network.
+
+        Costs that are measured differ for it and for the largest network in
+        the supernet, so a share of either would not be the same budget.
+        """
+        preset, budget = context.preset, context.preset.budget()
+        if not budget.counts:
+            supernet = keras.models.load_model(context.run.path("masked.keras"))
+            target = min(budget.budget(supernet), budget.full(full))
+            budget = dataclasses.replace(preset, target=target).budget()
+        return budget
 
     def comparable(self, context, sliced):
         size = context.preset.image_size

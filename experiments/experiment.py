@@ -20,6 +20,8 @@ from experiments import flags as common_flags
 from experiments import pipeline
 from experiments.run import Run
 from keras_nas import report
+from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import mask_scales
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # They are the binary's, so that --help lists them.
@@ -57,14 +59,14 @@ class Method:
         both ready to be trained the same way."""
         raise NotImplementedError
 
-    def budget(self, context, masked):
-        """Returns the budget, an absolute number.
+    def whole(self, context, masked):
+        """Returns the model that architectures are of.
 
         Args:
             context: The `Context`.
             masked: The model that the search has left.
         """
-        return context.preset.budget().budget(masked)
+        return masked
 
     def sliced(self, context, masked, architecture):
         """Returns the network that a search has found, with its weights, and
@@ -141,9 +143,10 @@ def run(method, context):
             },
         ),
     )
-    budget = method.budget(context, masked)
+    whole = method.whole(context, masked)
+    costs = _costs(context.preset.budget(), whole, architecture)
     atoms = method.atoms(context, architecture)
-    _write_report(method, context, stages, slice_report, atoms, budget)
+    _write_report(method, context, stages, slice_report, atoms, costs)
 
 
 def _search_stage(method, context):
@@ -166,7 +169,19 @@ def _search_stage(method, context):
     }
 
 
-def _write_report(method, context, stages, slice_report, atoms, target):
+def _costs(cost, whole, architecture):
+    """Returns what is budgeted of the networks: target, full and decided."""
+    flow = flow_of(whole)
+    decided = cost.decided(whole, mask_scales(flow, architecture))
+    has_target = cost.target is not None
+    return {
+        "target": cost.budget(whole) if has_target else decided,
+        "full": cost.full(whole),
+        "decided": decided,
+    }
+
+
+def _write_report(method, context, stages, slice_report, atoms, costs):
     """Prints the table; writes report.md and, last of all, results.json."""
     networks = {"full": ("full", "full")}
     if method.trains_to_the_end:
@@ -200,19 +215,27 @@ def _write_report(method, context, stages, slice_report, atoms, target):
                 "splits": context.data.splits,
             },
             history=stages["search"]["history"],
-            target=target / stages["full"][context.preset.cost],
+            target=costs["target"] / costs["full"],
             decisions=method.decisions(context),
             slice_report=slice_report,
             atoms=atoms,
             verification=stages["verify"]["text"],
-            notes=_notes(method, context, stages),
+            notes=_notes(method, context, stages, costs),
         ),
     )
-    pipeline.write_results(context, method, stages, target)
+    pipeline.write_results(context, method, stages, costs["target"])
     print(f"\n{report.comparison_table(rows)}\n\n{path}", flush=True)
 
 
-def _notes(method, context, stages):
+def _notes(method, context, stages, costs):
+    budgeted = ()
+    if context.preset.cost == "latency":
+        budgeted = (
+            "The budget is of the sum over layers in the latency table: "
+            f"{costs['decided']:,.1f} of {costs['full']:,.1f} microseconds "
+            "for the network that was found. The latency above is that of "
+            "the whole network.",
+        )
     inherited = 100 * stages["search"]["test_accuracy"]
     weights = (
         "With the search's own weights, before any further training, the "
@@ -227,6 +250,7 @@ def _notes(method, context, stages):
         "One run; another seed moves each accuracy. Compare several before "
         "you conclude anything from small differences.",
         weights,
+        *budgeted,
         *method.notes(context, stages),
     )
 

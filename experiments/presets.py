@@ -1,6 +1,7 @@
 """Presets: all settings of an experiment, as data."""
 
 import dataclasses
+import os
 
 import keras_nas
 from keras_nas.search.dmasking_nas import PAPER_DECAY
@@ -9,6 +10,7 @@ from keras_nas.training import Recipe
 _COSTS = {
     "macs": keras_nas.ExpectedFLOPs,
     "params": keras_nas.ExpectedParams,
+    "latency": keras_nas.ExpectedLatency,
 }
 
 
@@ -36,7 +38,17 @@ class Preset:
     )
     cost: str = dataclasses.field(
         default="macs",
-        metadata={"help": "What is budgeted: macs (multiply-adds) or params."},
+        metadata={
+            "help": "What is budgeted: macs (multiply-adds), params or "
+            "latency (microseconds)."
+        },
+    )
+    latency_table: str = dataclasses.field(
+        default="",
+        metadata={
+            "help": "With --cost=latency: the JSON file of a latency table, as "
+            "python -m tools.measure_latency writes it."
+        },
     )
     search_epochs: int = dataclasses.field(
         metadata={"help": "Epochs of the search."}
@@ -98,26 +110,35 @@ class Preset:
         default=200, metadata={"help": "Timed runs of each .tflite file."}
     )
 
-    def budget(self):
+    def budget(self, **how):
         """Returns the regularizer that holds the target.
 
-        Raises:
-            ValueError: If there is no such cost.
-        """
-        return self.cost_class()(target=self.target)
-
-    def cost_class(self):
-        """Returns the class of the regularizer.
+        Args:
+            **how: `target=` or `strength=`, for others than the preset's.
 
         Raises:
-            ValueError: If there is no such cost.
+            ValueError: If there is no such cost, or no latency table.
         """
         if self.cost not in _COSTS:
             raise ValueError(
                 "Invalid value received for flag --cost. Expected one of "
                 f"{list(_COSTS)}. Received: {self.cost!r}"
             )
-        return _COSTS[self.cost]
+        kwargs = {}
+        if self.cost == "latency":
+            kwargs["table"] = self._read_table()
+        return _COSTS[self.cost](**(how or {"target": self.target}), **kwargs)
+
+    def _read_table(self):
+        path = self.latency_table
+        if not os.path.isfile(path):
+            raise ValueError(
+                "Invalid value received for flag --latency_table. Expected, "
+                "with --cost=latency, the JSON file of a latency table. "
+                f"Received: {path!r}, where there is none. Write one with "
+                "python -m tools.measure_latency."
+            )
+        return keras_nas.LatencyTable.load(path)
 
     def recipe(self):
         """Returns the training recipe."""
@@ -237,10 +258,10 @@ class AtomNASPreset(Preset):
         default=0.99, metadata={"help": "Momentum of BatchNormalization."}
     )
 
-    def budget(self):
-        if not self.strength:
-            return super().budget()
-        return self.cost_class()(strength=self.strength)
+    def budget(self, **how):
+        if self.strength and not how:
+            how = {"strength": self.strength}
+        return super().budget(**how)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

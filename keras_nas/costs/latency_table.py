@@ -117,7 +117,8 @@ class LatencyTable:
                     f"table with the {field} {ours}. Received: one with "
                     f"{theirs}. Measure both in the same way."
                 )
-        return dataclasses.replace(self, layers={**other.layers, **self.layers})
+        layers = {**self.layers, **other.layers, **self.layers}
+        return dataclasses.replace(self, layers=layers)
 
     def as_dict(self):
         """Returns plain data for JSON."""

@@ -30,8 +30,9 @@ def measure_latency(model, num_threads=1, num_runs=200, num_warmup_runs=20):
     exported as a `.tflite` file of its own, in float32 and with batch 1, and
     timed; equal layers on inputs of equal shapes are timed once. Layers count
     at their full size, as if masks kept everything, and every candidate of a
-    `BlockChoice` counts. That takes about a second for each different layer.
-    Nothing else should run meanwhile.
+    `BlockChoice` counts. That takes up to a second for each different layer.
+    Nothing else should run meanwhile. Every time includes that of starting
+    LiteRT once, about half a microsecond, which shows in the smallest layers.
 
     Args:
         model: A built Keras model with a fixed input size, with masks or

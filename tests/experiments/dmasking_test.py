@@ -11,6 +11,7 @@ import keras_nas
 from keras_nas import spaces
 from keras_nas.layers import subsample
 from tests.experiments import binaries
+from tools import measure_latency
 
 run = functools.partial(binaries.run, "dmasking")
 
@@ -54,6 +55,36 @@ def test_the_supernet_comes_back_from_its_file(output_dir):
     np.testing.assert_allclose(supernet(images), sliced(small), atol=1e-5)
 
 
+def test_a_budget_of_latency(tmp_path):
+    """A share of what the table says, from the table to the report."""
+    path = tmp_path / "table.json"
+    measure_latency.main(["--space=smoke_mbconv", "--num_runs=20", str(path)])
+    folder = tmp_path / "run"
+    result = run(
+        "--preset=smoke",
+        "--cost=latency",
+        f"--latency_table={path}",
+        "--target=0.6",
+        f"--output_dir={folder}",
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    binaries.assert_complete(folder)
+    results = json.loads((folder / "results.json").read_text())
+    table = keras_nas.LatencyTable.load(path)
+    cost = keras_nas.ExpectedLatency(table=table, target=0.6)
+    supernet = keras.models.load_model(folder / "masked.keras")
+    full = cost.full(supernet)
+    assert results["target"] == pytest.approx(0.6 * full)
+    assert cost.decided(supernet) <= results["target"]
+    report = (folder / "report.md").read_text()
+    assert f" of {full:,.1f} microseconds" in report
+    # The narrowed network has the names of the largest, in the table too.
+    narrow = keras.models.load_model(folder / "width_multiplier.keras")
+    rows = [r for r in keras_nas.count_cost(narrow).layers if r.macs]
+    latency = sum(table.rate(r.name) * r.macs for r in rows)
+    assert latency <= results["target"]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -62,6 +93,7 @@ def test_the_supernet_comes_back_from_its_file(output_dir):
         (["--image_size=16"], "flag --image_size"),
         (["--target=1e-6", "--cost=params"], "out of reach"),
         (["--cost=joules"], "flag --cost"),
+        (["--cost=latency"], "flag --latency_table"),
         (["--weights_epochs=-1"], "argument `warmup_epochs`"),
         (["--temperature=0"], "argument `temperature`"),
     ],

@@ -81,6 +81,10 @@ def test_other_settings_do_not_overwrite(output_dir):
         (["--model=no_such_net"], "no_such_net"),
         (["--model=missing.keras"], "does not exist"),
         (["--temperature=0"], "argument `temperature`"),
+        (
+            ["--cost=latency", "--latency_table=missing.json"],
+            "'missing.json', where there is none",
+        ),
     ],
 )
 def test_bad_flags_fail_before_anything_is_trained(tmp_path, flags, message):
