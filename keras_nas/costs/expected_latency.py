@@ -11,15 +11,14 @@ class ExpectedLatency(ExpectedCost):
     """The expected latency of a model with masks, in microseconds.
 
     Use it where the time on a device is what counts: a multiply-add of a
-    depthwise or an early convolution often takes several times as long as one
+    depthwise or a first convolution often takes several times as long as one
     of a late 1x1 convolution. As `ExpectedFLOPs`, but each multiply-add of a
     layer counts with the microseconds that one of that layer takes, in a
     table that `keras_nas.measure_latency` measures on this machine, or that
     is written by hand. So the time of a layer is taken to fall in proportion
-    to its multiply-adds, and what has none, such as activations, additions
-    and pooling, to take no time. The latency of the whole network is not the
-    sum over its layers exactly: measure the result with
-    `keras_nas.export.benchmark_litert`.
+    to its multiply-adds, though narrow layers take longer than that, and what
+    has none, such as activations, additions and pooling, to take no time:
+    measure the result with `keras_nas.export.benchmark_litert`.
 
     Args:
         strength: Non-negative float, lambda; a good start is one over the

@@ -47,9 +47,9 @@ class DMaskingNAS(PartialTraining, MaskSearch):
 
     Args:
         model: A built model with masks.
-        regularizer: `ExpectedFLOPs` or `ExpectedParams`, with a strength or a
-            target. Defaults to the one attached to the model, else to
-            `ExpectedFLOPs(target=0.5)`.
+        regularizer: `ExpectedFLOPs`, `ExpectedParams` or `ExpectedLatency`,
+            with a strength or a target. Defaults to the one attached to the
+            model, else to `ExpectedFLOPs(target=0.5)`.
         warmup_epochs: Integer, epochs in which the masks are not trained.
         temperature_decay: Float in (0, 1], the factor of every temperature
             after each epoch; exp(-0.045) in the paper, for 90 epochs.

@@ -35,9 +35,9 @@ class FiGS(MaskSearch):
 
     Args:
         model: A built Functional or Sequential model with masks.
-        regularizer: `ExpectedFLOPs` or `ExpectedParams`, with a strength or a
-            target. Defaults to the one attached to the model, else to
-            `ExpectedFLOPs(target=0.5)`.
+        regularizer: `ExpectedFLOPs`, `ExpectedParams` or `ExpectedLatency`,
+            with a strength or a target. Defaults to the one attached to the
+            model, else to `ExpectedFLOPs(target=0.5)`.
         ramp: Float in [0, 1], the share of the steps over which the budget
             falls; only read with a target.
         channel_multiple: Integer such as 8: the decided widths are rounded up

@@ -22,9 +22,9 @@ class MaskSearch(PenalizedModel):
 
     Args:
         model: A built model with masks.
-        regularizer: `ExpectedFLOPs` or `ExpectedParams`, with a strength or a
-            target. Defaults to the one attached to the model, else to
-            `ExpectedFLOPs(target=0.5)`.
+        regularizer: `ExpectedFLOPs`, `ExpectedParams` or `ExpectedLatency`,
+            with a strength or a target. Defaults to the one attached to the
+            model, else to `ExpectedFLOPs(target=0.5)`.
         ramp: Float in [0, 1], the share of the steps over which the budget
             falls; only read with a target.
         **kwargs: `keras.Model` keyword arguments, such as `name`.

@@ -21,8 +21,8 @@ class WidthMultiplier:
     Args:
         model: A built Functional or Sequential model with masks that take
             lists of channels as decisions.
-        regularizer: `ExpectedFLOPs(target=...)` or
-            `ExpectedParams(target=...)`; only its target is read.
+        regularizer: `ExpectedFLOPs(target=...)`, `ExpectedParams(target=...)`
+            or `ExpectedLatency(table=..., target=...)`; with a target.
         channel_multiple: Integer such as 8: widths are rounded to the nearest
             multiple, but not to 0.
 
