@@ -162,8 +162,7 @@ class AtomNAS(experiment.Method):
         blocks = {}
         full = self.supernet(context)
         sizes = {
-            mask.name: len(mask.probabilities())
-            for mask in flow_of(full).masks
+            mask.name: len(mask.probabilities()) for mask in flow_of(full).masks
         }
         for kind in atom_kinds(full):
             block = blocks.setdefault(kind.block, (kind, {}, {}))
