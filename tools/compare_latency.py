@@ -1,10 +1,12 @@
 """Compares a latency table with the latencies of whole networks.
 
     python -m tools.compare_latency --space=small_mbconv --json=latency.json
+    python -m tools.compare_latency --model=residual --image_size=16
 
-measures the layers of a space's supernet by themselves, then networks that
-are sampled from the space as whole files, and prints how well the sum over
-layers, and multiply-adds alone, go with the measured latency.
+measures the layers of a space's supernet, or of a model, by themselves, then
+networks that are sampled from the space, or random slices of the model, as
+whole files, and prints how well the sum over layers, and multiply-adds alone,
+go with the measured latency.
 """
 
 import argparse
@@ -22,34 +24,53 @@ from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import mask_scales
 
 
-def compare(space, number, classes, turns):
-    """Returns a row for each network: architecture, sum, MACs, latency.
+def sampled(space, number, classes):
+    """Yields the table's sum and the network of each sampled architecture."""
+    supernet = space.supernet(classes)
+    cost = keras_nas.ExpectedLatency(1.0, keras_nas.measure_latency(supernet))
+    flow = flow_of(supernet)
+    for seed in range(number):
+        architecture = space.sample(seed)
+        decided = cost.decided(supernet, mask_scales(flow, architecture))
+        yield decided, space.build(architecture, classes)
+
+
+def sliced(model, number):
+    """Yields the same for slices of a model.
+
+    Each mask keeps 0.1, 0.3, 0.5, 0.7 or 0.9 of its channels, on average.
+    """
+    cost = keras_nas.ExpectedLatency(1.0, keras_nas.measure_latency(model))
+    masked = keras_nas.insert_masks(model)
+    rng = np.random.default_rng(0)
+    for _ in range(number):
+        for mask in flow_of(masked).masks:
+            keep = rng.choice([0.1, 0.3, 0.5, 0.7, 0.9])
+            logits = keep - rng.uniform(size=mask.logits.shape)
+            logits[0] = abs(logits[0])
+            mask.logits.assign(logits)
+        yield cost.decided(masked), keras_nas.slice_model(masked)
+
+
+def compare(networks, turns):
+    """Returns a row for each network: its sum, multiply-adds and latency.
 
     Args:
-        space: A search space.
-        number: Integer, the number of networks.
-        classes: Integer, the number of classes.
+        networks: Iterable of `(sum in microseconds, model)`.
         turns: Integer; of so many medians the smallest counts.
     """
-    supernet = space.supernet(classes)
-    table = keras_nas.measure_latency(supernet)
-    cost = keras_nas.ExpectedLatency(1.0, table)
-    flow, rows = flow_of(supernet), []
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(number):
-            architecture = space.sample(seed)
-            network = space.build(architecture, classes)
-            path = pathlib.Path(folder) / f"{seed}.tflite"
+        for number, (decided, network) in enumerate(networks):
+            path = pathlib.Path(folder) / f"{number}.tflite"
             keras_nas.export_litert(network, path)
             times = [
                 benchmark_litert(path, num_runs=100, method="interpreter")
                 for _ in range(turns)
             ]
-            scales = mask_scales(flow, architecture)
             rows.append(
                 {
-                    "seed": seed,
-                    "table_us": cost.decided(supernet, scales),
+                    "table_us": decided,
                     "macs": keras_nas.count_cost(network).macs,
                     "measured_us": 1000 * min(t.median_ms for t in times),
                 }
@@ -74,16 +95,27 @@ def main(argv=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--space", default="small_mbconv")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--space", help="Space, as --space of dmasking.")
+    what.add_argument("--model", help="Network, as --model of figs.")
+    parser.add_argument(
+        "--image_size", type=int, default=224, help="With --model."
+    )
     parser.add_argument("--number", type=int, default=30)
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--json", help="File to write the rows to.")
     arguments = parser.parse_args(argv)
-    space = spaces.find_space(arguments.space)
-    rows = compare(space, arguments.number, arguments.classes, arguments.turns)
+    number, classes = arguments.number, arguments.classes
+    if arguments.space:
+        networks = sampled(spaces.find_space(arguments.space), number, classes)
+    else:
+        shape = (arguments.image_size, arguments.image_size, 3)
+        model = spaces.find_network(arguments.model, shape, classes)
+        networks = sliced(model, number)
+    rows = compare(networks, arguments.turns)
     results = {
-        "space": arguments.space,
+        "networks": arguments.space or arguments.model,
         "table": agreement(rows, "table_us"),
         "macs": agreement(rows, "macs"),
         "rows": rows,

@@ -23,11 +23,14 @@ def test_agreement_of_rows_by_hand():
     assert facts["mean_ratio"] == pytest.approx(5 / 3)
 
 
-def test_rows_of_a_space(tmp_path, capsys):
+@pytest.mark.parametrize(
+    "what", [["--space=smoke_mbconv"], ["--model=residual", "--image_size=8"]]
+)
+def test_rows_of_networks(what, tmp_path, capsys):
     path = tmp_path / "latency.json"
     compare_latency.main(
         [
-            "--space=smoke_mbconv",
+            *what,
             "--number=3",
             "--turns=1",
             f"--json={path}",
