@@ -104,8 +104,22 @@ class AtomNAS(experiment.Method):
                 normalization=preset.normalization,
                 cost_aware=preset.cost_aware,
                 min_dead_cost=preset.min_dead_cost,
-                recalibration_steps=preset.recalibration_steps,
+                recalibration_steps=self.recalibration_steps(context),
             )
+
+    def recalibration_steps(self, context):
+        """Returns the number of batches of `recalibration_data`."""
+        size = self.recalibration_batch(context)
+        return -(-context.preset.recalibration_images // size)
+
+    def recalibration_batch(self, context):
+        # Small batches would take longer to start than to compute.
+        return max(context.preset.batch_size, 512)
+
+    def recalibration_data(self, context):
+        """Returns batches of training images, the same in every epoch."""
+        stream = context.data.stream("train")
+        return stream.rebatch(self.recalibration_batch(context))
 
     def search(self, context, search):
         preset, data = context.preset, context.data
@@ -128,7 +142,7 @@ class AtomNAS(experiment.Method):
             data.stream("train", checkpoint.epoch),
             steps_per_epoch=steps,
             epochs=epochs,
-            recalibration_data=data.stream("train"),
+            recalibration_data=self.recalibration_data(context),
             callbacks=[*context.callbacks("search"), checkpoint],
             validation_data=data.validation,
         )

@@ -247,10 +247,10 @@ class AtomNASPreset(Preset):
             "have for them to be cut out."
         },
     )
-    recalibration_steps: int = dataclasses.field(
-        default=50,
+    recalibration_images: int = dataclasses.field(
+        default=131072,
         metadata={
-            "help": "Training batches to compute the statistics of BatchNorm "
+            "help": "Training images to compute the statistics of BatchNorm "
             "from, before each validation; 0: as they are."
         },
     )
@@ -426,7 +426,7 @@ _SMALL_ATOMNAS = AtomNASPreset(
     average_momentum=0.9,
     mask_learning_rate=0.02,
     min_dead_cost=0.1,
-    recalibration_steps=20,
+    recalibration_images=512,
     bn_momentum=0.9,
 )
 
@@ -440,7 +440,7 @@ ATOMNAS = {
         search_epochs=3,
         train_epochs=1,
         ramp=0.5,
-        recalibration_steps=2,
+        recalibration_images=250,
         verify_samples=8,
         latency_runs=20,
     ),
@@ -470,6 +470,5 @@ ATOMNAS = {
         ema_momentum=0.99995,
         average_momentum=0.99995,
         min_dead_cost=1 / 1521,
-        recalibration_steps=64,  # 131 thousand images.
     ),
 }

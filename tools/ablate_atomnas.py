@@ -33,21 +33,22 @@ def measure(preset, seed, folder):
         seed: Integer.
         folder: Path of the folder of this search.
     """
-    steps = preset.recalibration_steps
-    preset = dataclasses.replace(preset, recalibration_steps=0)
     options = types.SimpleNamespace(
         data_dir=None, download=False, seed=seed, strategy="default"
     )
+    off = dataclasses.replace(preset, recalibration_images=0)
     context = pipeline.open_context(
-        Run(folder, f"{seed} {preset}\n"), preset, options
+        Run(folder, f"{seed} {off}\n"), off, options
     )
     method = AtomNAS()
     search = method.new_search(context)
     method.search(context, search)
     network = search.export_model()
     before = context.test_accuracy(network)
-    stream = context.data.stream("train")
-    recalibrate_batch_norm(network, stream.take(steps), steps)
+    context = dataclasses.replace(context, preset=preset)
+    steps = method.recalibration_steps(context)
+    data = method.recalibration_data(context).take(steps)
+    recalibrate_batch_norm(network, data, steps)
     return {
         "seed": seed,
         "cost_aware": preset.cost_aware,

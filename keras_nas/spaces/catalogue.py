@@ -62,17 +62,16 @@ def small_atom_nas():
     Use it for trials of AtomNAS on a CPU.
 
     Returns:
-        An `AtomNASSpace` of five blocks, all of which are searched.
+        An `AtomNASSpace` of four blocks, all of which are searched.
 
     Example:
 
     >>> from keras_nas import spaces
     >>> space = spaces.small_atom_nas()
-    >>> [space.decisions[f"block5_kernel{k}"][-1] for k in (3, 5, 7)]
+    >>> [space.decisions[f"block4_kernel{k}"][-1] for k in (3, 5, 7)]
     [96, 96, 96]
     """
     rows = (
-        (2, 16, 1, 1, (3, 5, 7)),
         (2, 24, 2, 2, (3, 5, 7)),
         (2, 48, 2, 2, (3, 5, 7)),
     )
