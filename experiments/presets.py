@@ -416,12 +416,12 @@ _SMALL_ATOMNAS = AtomNASPreset(
     augment="flip",
     target=0.3,
     channel_multiple=1,
-    search_epochs=24,
-    train_epochs=24,
+    search_epochs=40,
+    train_epochs=40,
     learning_rate=3e-3,
     # Two epochs, in which factors fall by about 1 / 100 a step, so that their
     # jitter around 0 is of that size.
-    ramp=1 / 12,
+    ramp=1 / 20,
     threshold=0.02,
     average_momentum=0.9,
     mask_learning_rate=0.02,
