@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_nas.graph.decisions import read_scales
 
+_TINY = np.finfo("float32").tiny
+
 
 def check_multiple(channel_multiple):
     """Raises a `ValueError` unless it is `None` or a positive integer."""
@@ -47,7 +49,8 @@ def round_scales(flow, scales, channel_multiple):
             return scales
         for mask, position in chosen:
             full = flow.masks[mask].scale_of(list(range(len(scales[mask]))))
-            scales[mask][position] = full[position]
+            # A factor of 0 opens nothing, and the width would never be met.
+            scales[mask][position] = full[position] or _TINY
 
 
 def _places(flow, scales):

@@ -233,6 +233,8 @@ class Cutter(Rebuilder):
                 continue
             if index in passed or not rule.is_linear_in_each(node):
                 return None
+            if sum(t is tensor for t in node.input_tensors) > 1:
+                return None  # A product with itself.
             (output,) = node.output_tensors
             if self.flow.state(output).length != self.flow.state(tensor).length:
                 return None

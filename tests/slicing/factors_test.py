@@ -44,7 +44,7 @@ def test_soft_factors_are_folded(make):
     assert any(name == "m" for name, _ in report.folded)
 
 
-NOT_FOLDABLE = {
+NOT_FOLDED_BACK = {
     "sigmoid": layers.Activation("sigmoid"),
     "conv sigmoid": layers.Conv2D(5, 1, activation="sigmoid"),
     "relu6": layers.ReLU(6.0),
@@ -54,11 +54,26 @@ NOT_FOLDABLE = {
 }
 
 
-@pytest.mark.parametrize("layer", NOT_FOLDABLE.values(), ids=NOT_FOLDABLE)
-def test_soft_factors_that_cannot_be_folded(layer):
+def behind(layer, *others):
     inputs = keras.Input((6, 6, 3))
     x = soft("m")(layer(layers.Conv2D(4, 1)(inputs)))
-    model = soften(randomize(keras.Model(inputs, head(x))))
+    for other in others:
+        x = other(x)
+    return soften(randomize(keras.Model(inputs, head(x))))
+
+
+@pytest.mark.parametrize("layer", NOT_FOLDED_BACK.values(), ids=NOT_FOLDED_BACK)
+def test_soft_factors_that_cannot_be_folded_back_are_folded_on(layer):
+    model = behind(layer)
+    result, report = slice_model(model, return_report=True)
+    assert_same_function(model, result)
+    assert "Rescaling" not in types(result)
+    assert ("m", "factors into classifier") in report.folded
+
+
+@pytest.mark.parametrize("layer", NOT_FOLDED_BACK.values(), ids=NOT_FOLDED_BACK)
+def test_soft_factors_that_cannot_be_folded(layer):
+    model = behind(layer, layers.Activation("tanh"))
     result = slice_model(model)
     assert_same_function(model, result)
     assert "Rescaling" in types(result)
@@ -96,7 +111,8 @@ def test_factors_under_channels_first(tmp_path):
     try:
         inputs = keras.Input((5,))
         x = layers.Dense(4, activation="sigmoid")(inputs)
-        x = layers.Dense(3)(soft("m", axis=-1)(x))
+        x = layers.Activation("tanh")(soft("m", axis=-1)(x))
+        x = layers.Dense(3)(x)
         model = soften(randomize(keras.Model(inputs, x)))
         result = slice_model(model)
         assert_same_function(model, result)
