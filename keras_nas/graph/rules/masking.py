@@ -76,9 +76,15 @@ class AtomicBlockScaleRule(PerChannelMaskRule):
 
     def forward(self, node, flow):
         super().forward(node, flow)
+        state = flow.state(node.input_tensors[0])
+        if flow.is_shared(node):
+            # It is cut itself, where training goes on, and has one width.
+            first = next(
+                n for n in flow.graph.nodes if n.operation is node.operation
+            )
+            flow.tie(flow.state(first.input_tensors[0]).ids, state.ids)
         if node.operation.factor_kind == "batch_norm":
             output = id(node.output_tensors[0])
-            state = flow.state(node.input_tensors[0])
             flow.states[output] = flow.states[output].replace(
                 nonzero=state.nonzero
             )
