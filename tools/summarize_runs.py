@@ -39,6 +39,11 @@ def summarize(results):
         }
         for name, (macs, params, accuracy) in networks.items()
     ]
+    if "retrained_test_accuracy" in results[0]:
+        again = {
+            "test_accuracy": [r["retrained_test_accuracy"] for r in results]
+        }
+        rows.append({**rows[1], "network": "the same, from scratch", **again})
     baseline = [r["width_multiplier"] for r in results]
     rows.append(
         {
@@ -80,7 +85,7 @@ def main():
     rows = summarize(results)
     print(table(rows))
     found = rows[1]["test_accuracy"]
-    for other in (rows[0], rows[2]):
+    for other in (rows[0], *rows[2:]):
         differences = ", ".join(
             f"{100 * (a - b):+.1f}"
             for a, b in zip(found, other["test_accuracy"], strict=True)
@@ -89,12 +94,21 @@ def main():
             f"{rows[1]['network']} minus {other['network']}, seed by seed, "
             f"in points: {differences}"
         )
+    ratios = {
+        key: [r[key] for r in results]
+        for key in ("cost_ratio", "seconds_ratio")
+        if key in results[0]
+    }
+    for key, values in ratios.items():
+        each = ", ".join(f"{value:.3f}" for value in values)
+        print(f"{key.replace('_', ' ')}, seed by seed: {each}")
     if arguments.json:
         summary = {
             "seeds": [r["seed"] for r in results],
             "networks": rows,
             "search_seconds": [r["search_seconds"] for r in results],
             "retrain_seconds": [r["retrain_seconds"] for r in results],
+            **ratios,
             "versions": results[0]["versions"],
             "machine": results[0]["machine"],
         }

@@ -323,6 +323,7 @@ class AtomNAS(MaskSearch):
                 self._slots(),
                 self.trainable_variables,
                 origins,
+                self.mask_variables(),
             )
             self._slots = lambda: slots
         self._tracker.lock()

@@ -26,7 +26,7 @@ def build_with_slots(optimizer, variables):
     return tuple(slots)
 
 
-def carry_over(optimizer, slots, variables, origins):
+def carry_over(optimizer, slots, variables, origins, special_variables=None):
     """Returns an optimizer that goes on where another one stands.
 
     Iterations and learning rates are the same. Slots are those of the old
@@ -39,6 +39,9 @@ def carry_over(optimizer, slots, variables, origins):
         slots: What `build_with_slots` returned of it.
         variables: List of the variables to train from now on.
         origins: List of `keras_nas.slicing.shrinking.Origin`.
+        special_variables: List of those of the variables that are special to
+            a `PartitionedOptimizer`; by default, those that come from special
+            ones.
 
     Returns:
         `(optimizer, slots)`.
@@ -47,7 +50,7 @@ def carry_over(optimizer, slots, variables, origins):
         ValueError: If the optimizer keeps something of other shapes than its
             variables.
     """
-    new = _fresh(optimizer, origins)
+    new = _fresh(optimizer, origins, special_variables)
     origins = {id(origin.variable): origin for origin in origins}
     new_slots = build_with_slots(new, variables)
     averages = {id(average) for average in _averages(new)}
@@ -97,17 +100,21 @@ def _recorded(optimizer, slots):
         del optimizer.__dict__["add_variable_from_reference"]
 
 
-def _fresh(optimizer, origins):
+def _fresh(optimizer, origins, special=None):
     """Returns an optimizer with the same settings that is not built."""
     if isinstance(optimizer, PartitionedOptimizer):
+        if special is None:
+            special = [
+                o.variable for o in origins if optimizer.is_special(o.source)
+            ]
         return PartitionedOptimizer(
             _fresh(optimizer.optimizer, origins),
             _fresh(optimizer.special_optimizer, origins),
-            [o.variable for o in origins if optimizer.is_special(o.source)],
+            special,
         )
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return keras.optimizers.LossScaleOptimizer(
-            _fresh(optimizer.inner_optimizer, origins),
+            _fresh(optimizer.inner_optimizer, origins, special),
             initial_scale=optimizer.initial_scale,
             dynamic_growth_steps=optimizer.dynamic_growth_steps,
             name=optimizer.name,
