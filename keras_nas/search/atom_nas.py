@@ -1,7 +1,5 @@
 """AtomNAS: search by shrinking the network that is trained."""
 
-import json
-
 import keras
 import numpy as np
 from keras import ops
@@ -9,20 +7,15 @@ from keras import ops
 from keras_nas.costs.marginal import channel_costs
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import read_scales
-from keras_nas.search.mask_search import MaskSearch
 from keras_nas.search.shrinkage import Recalibration
 from keras_nas.search.shrinkage import Shrinkage
-from keras_nas.slicing import slice_model
-from keras_nas.slicing.shrinking import shrink_model
-from keras_nas.spaces.architecture import Architecture
-from keras_nas.training.slots import build_with_slots
-from keras_nas.training.slots import carry_over
+from keras_nas.search.shrinking_search import ShrinkingSearch
 
 _NORMALIZATIONS = ("mean", "sum")
 _SOFTNESS = 0.1
 
 
-class AtomNAS(MaskSearch):
+class AtomNAS(ShrinkingSearch):
     """Trains a network and cuts its atomic blocks out, all in one `fit`.
 
     Wrap a model with `keras_nas.AtomicBlockScale` layers, put there by hand
@@ -143,20 +136,6 @@ class AtomNAS(MaskSearch):
         self.cost_aware = cost_aware
         self.min_dead_cost = min_dead_cost
         self.recalibration_steps = recalibration_steps
-        self.full_architecture = Architecture(
-            flow_of(model).graph.name,
-            {
-                mask.name: list(range(len(mask.probabilities())))
-                for mask in flow_of(model).masks
-            },
-        )
-        _, report = slice_model(model, self.full_architecture, True)
-        self._full_layers = report.layers
-        # By name of a mask: which of its channels at the start it has now.
-        self._kept = {
-            name: np.array(channels)
-            for name, channels in self.full_architecture.decisions.items()
-        }
         costs = channel_costs(model, self.regularizer)
         total, number = sum(c.sum() for c in costs), sum(map(len, costs))
         self._unit = total / number if self._counts_mean() else total
@@ -187,11 +166,6 @@ class AtomNAS(MaskSearch):
 
     def compile(self, optimizer="rmsprop", *args, **kwargs):
         super().compile(optimizer, *args, **kwargs)
-        slots = self._in_scope(
-            build_with_slots, self.optimizer, self.trainable_variables
-        )
-        # A function, or the slots would become variables of this model.
-        self._slots = lambda: slots
 
     def mask_variables(self):
         return [mask.factor for mask in flow_of(self.model).masks]
@@ -268,12 +242,14 @@ class AtomNAS(MaskSearch):
         if any(
             reading.some(reading.alive(flow.state(t))) for t in flow.outputs
         ):
-            self._shrink(scales)
+            self.shrink(scales)
 
     def _has_to_settle(self, is_last):
-        if self.controller.fixed is not None or float(self.is_settled):
+        is_settled = ops.convert_to_numpy(self.is_settled) > 0
+        if self.controller.fixed is not None or is_settled:
             return False
-        return is_last or float(self.controller.ramped()) >= 1.0
+        ramped = ops.convert_to_numpy(self.controller.ramped())
+        return is_last or ramped > 1.0 - 1e-6
 
     def _within_target(self, scales):
         """Closes the blocks with the smallest factors, for the target."""
@@ -300,106 +276,17 @@ class AtomNAS(MaskSearch):
                 low = middle + 1
         return above(levels[low])
 
-    def _shrink(self, scales):
-        model, origins = self._in_scope(shrink_model, self.model, scales)
-        moved = {id(origin.variable): origin for origin in origins}
-        kept = dict.fromkeys(self._kept, np.zeros(0, int))
-        for mask in flow_of(model).masks:
-            index = moved[id(mask.moving_average)].index
-            kept[mask.name] = self._kept[mask.name][index]
-        self._kept = kept
-        self._go_on(model, origins)
-
-    def _go_on(self, model, origins):
-        """Goes on with another model in place of the present one."""
-        # Keras has no public way to replace a layer of a built model.
-        self._tracker.unlock()
-        self._tracker.untrack(self.model)
-        self.model = model
-        if self.optimizer is not None:
-            self.optimizer, slots = self._in_scope(
-                carry_over,
-                self.optimizer,
-                self._slots(),
-                self.trainable_variables,
-                origins,
-                self.mask_variables(),
-            )
-            self._slots = lambda: slots
-        self._tracker.lock()
-        self._set_costs(channel_costs(model, self.regularizer))
-        for name in ("train", "test", "predict"):
-            if getattr(self, f"{name}_function", None) is not None:
-                getattr(self, f"make_{name}_function")(force=True)
-
-    def _in_scope(self, function, *args):
-        strategy = getattr(self, "distribute_strategy", None)
-        if strategy is None:
-            return function(*args)
-        with strategy.scope():
-            return function(*args)
+    def model_changed(self):
+        self._set_costs(channel_costs(self.model, self.regularizer))
 
     def finish(self):
-        """Nothing: the last epoch has left what is exported."""
+        """Nothing: the callback that ends epochs has ended the last one."""
 
     def progress(self):
         return {
             "trained_cost": self.cost_of_epoch,
             "atoms_alive": self.atoms_alive(),
         }
-
-    def atoms_alive(self):
-        """Returns the share of all atomic blocks that is alive now."""
-        alive = sum((scale != 0).sum() for scale in self.decided_scales())
-        total = sum(map(len, self.full_architecture.decisions.values()))
-        return float(alive / total)
-
-    def architecture(self):
-        """Returns which channels of the full model are alive now."""
-        masks = flow_of(self.model).masks
-        decisions = dict.fromkeys(self._kept, [])
-        for mask, scale in zip(masks, self.decided_scales(), strict=True):
-            alive = self._kept[mask.name][scale != 0]
-            decisions[mask.name] = [int(i) for i in alive]
-        return Architecture(self.full_architecture.name, decisions)
-
-    def export_model(self, return_report=False):
-        model, report = super().export_model(return_report=True)
-        if not return_report:
-            return model
-        now = {row[0]: row[2] for row in report.layers}
-        report.layers = [
-            (name, kind, now[name], total)
-            for name, kind, _, total in self._full_layers
-            if name in now
-        ]
-        report.removed = [
-            name for name, _, _, _ in self._full_layers if name not in now
-        ]
-        return model, report
-
-    def structure(self):
-        """Returns the present model without its weights, as plain data."""
-        return {
-            "model": json.loads(self.model.to_json()),
-            "kept": {name: k.tolist() for name, k in self._kept.items()},
-        }
-
-    def restore_structure(self, structure):
-        """Goes on with a model that `structure` has described.
-
-        Args:
-            structure: What `structure()` returned, perhaps read from a file.
-                Weights and optimizer slots are new.
-        """
-        model = self._in_scope(
-            keras.models.model_from_json, json.dumps(structure["model"])
-        )
-        self._kept = {
-            name: np.array(kept, int)
-            for name, kept in structure["kept"].items()
-        }
-        self._go_on(model, [])
 
 
 def _soft_count(factor):

@@ -16,14 +16,16 @@ class _EndOfEpoch(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self._epoch, self._is_done = 0, True
+        self.is_validated = False
 
     def end_epoch(self, is_last):
         raise NotImplementedError
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch, self._is_done = epoch, False
+        self._epoch, self._is_done, self.is_validated = epoch, False, False
 
     def on_test_begin(self, logs=None):
+        self.is_validated = True
         self._do_once()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -38,8 +40,20 @@ class _EndOfEpoch(keras.callbacks.Callback):
 class Shrinkage(_EndOfEpoch):
     """Cuts dead blocks out (AtomNAS, Algorithm 1)."""
 
+    def on_train_begin(self, logs=None):
+        if not self.params.get("steps") and self.model.ramp:
+            raise ValueError(
+                "The penalty follows the share of all steps that are done, "
+                "and the number of steps is unknown. Pass `steps_per_epoch` "
+                "to `fit`, or data of known length, or the argument `ramp=0`."
+            )
+
     def end_epoch(self, is_last):
         self.model.end_epoch(is_last)
+
+    def on_train_end(self, logs=None):
+        # Training may have been stopped before the last epoch.
+        self.model.end_epoch(is_last=True)
 
 
 class Recalibration(_EndOfEpoch):
@@ -54,11 +68,18 @@ class Recalibration(_EndOfEpoch):
     def __init__(self, data, batch_size, steps):
         super().__init__()
         self.data, self.batch_size, self.steps = data, batch_size, steps
+        self._last = None
 
     def end_epoch(self, is_last):
         if self.steps:
             data = list(itertools.islice(self._batches(), self.steps))
             recalibrate_batch_norm(self.model.model, data, len(data))
+        self._last = self.model.model
+
+    def on_train_end(self, logs=None):
+        # Averages may have taken the place of weights since the last time.
+        if not self.is_validated or self.model.model is not self._last:
+            self.end_epoch(is_last=True)
 
     def _batches(self):
         if not hasattr(self.data, "shape"):

@@ -349,3 +349,45 @@ def test_other_masks_are_refused():
 def test_arguments_out_of_range_are_refused(arguments, match):
     with pytest.raises(ValueError, match=match):
         keras_nas.search.AtomNAS(gated_inputs(), **arguments)
+
+
+def test_a_search_that_is_stopped_early_meets_its_target_too():
+    x, y = problem()
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(), ExpectedFLOPs(target=0.5), ramp=1.0
+    )
+    compiled(search, adam(0.01), adam(0.02))
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(
+            search, "stop_training", epoch == 0
+        )
+    )
+    search.fit(x, y, epochs=5, verbose=0, callbacks=[stop])
+    assert count_cost(search.export_model()).macs <= 0.5 * 16 * 18
+
+
+def test_steps_must_be_known():
+    search = compiled(keras_nas.search.AtomNAS(gated_inputs()))
+    x, y = problem()
+    batches = ((x[:32], y[:32]) for _ in range(3))
+    with pytest.raises(ValueError, match="`steps_per_epoch`"):
+        search.fit(batches, verbose=0)
+
+
+def test_averaged_weights_are_validated_and_exported():
+    optimizer = keras.optimizers.RMSprop(0.01, use_ema=True, ema_momentum=0.9)
+    search = compiled(
+        keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(target=0.6), ramp=0.5),
+        optimizer,
+    )
+    x, y = images()
+    history = search.fit(
+        x, y, epochs=4, batch_size=16, validation_data=(x, y), verbose=0
+    ).history
+    small = search.export_model()
+    small.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    # The penalty is 0 by then.
+    loss = small.evaluate(x, y, verbose=0)
+    assert loss == pytest.approx(history["val_loss"][-1], abs=1e-5)
