@@ -7,6 +7,7 @@ a quarter as many with inserted masks. They are the same in every run; with
 
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck
@@ -15,7 +16,9 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import settings
 from hypothesis import strategies
 
+from keras_nas import AtomicBlockScale
 from keras_nas import insert_masks
+from keras_nas.slicing.shrinking import shrink_model
 from tests.common import assert_same_function
 from tests.common import assert_slices
 from tests.common import decide_at_random
@@ -23,6 +26,7 @@ from tests.common import inputs_for
 from tests.common import masks_of
 from tests.common import run
 from tests.slicing import recipes
+from tests.slicing.atoms import scales_of
 
 EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "170"))
 SEED = os.environ.get("KERAS_NAS_FUZZ_SEED")
@@ -126,6 +130,49 @@ def test_random_networks_with_inserted_masks(recipe, seed):
         return  # A reshape took the batch apart, which Keras does not refuse.
     assert_same_function(model, masked)
     assert_slices(decide_at_random(masked, seed))
+
+
+def with_factors(model, seed):
+    """Returns a model with factors of AtomNAS, half of them 0, or `None`."""
+    try:
+        model = insert_masks(model, AtomicBlockScale, seed=0)
+    except ValueError as error:
+        assert "no place for a mask" in str(error)
+        return None
+    rng = np.random.default_rng(seed)
+    atoms = [m for m in masks_of(model) if isinstance(m, AtomicBlockScale)]
+    for mask in atoms:
+        size = mask.factor.shape
+        factors = rng.uniform(0.5, 1.5, size) * rng.choice([-1, 1], size)
+        mask.factor.assign(factors * (rng.random(size) < 0.5))
+    return model
+
+
+@search(
+    EXAMPLES // 4,
+    strategies.lists(steps(WITHOUT_MASKS), min_size=4, max_size=14),
+    strategies.integers(0, 1000),
+)
+def test_random_networks_with_atomic_blocks(recipe, seed):
+    first = ("conv", 0, 0, 0)
+    model = recipes.build([first, *recipe, first], seed)
+    try:
+        run(model, inputs_for(model))
+    except tf.errors.InvalidArgumentError:
+        return  # A reshape took the batch apart, which Keras does not refuse.
+    model = with_factors(decide_at_random(model, seed), seed)
+    if model is None:
+        return
+    assert_slices(model)
+    if any(not isinstance(m, AtomicBlockScale) for m in masks_of(model)):
+        return  # They do not go on learning.
+    small, origins = shrink_model(model, scales_of(model))
+    assert_same_function(model, small)
+    for origin in origins:
+        assert origin.index.shape == tuple(origin.variable.shape)
+        if "kernel" in origin.variable.name:
+            taken = origin.take(origin.source)
+            np.testing.assert_array_equal(taken, origin.variable.numpy())
 
 
 # What the searches above, or its predecessors, found wrong once.
