@@ -136,6 +136,7 @@ class AtomNAS(ShrinkingSearch):
         self.cost_aware = cost_aware
         self.min_dead_cost = min_dead_cost
         self.recalibration_steps = recalibration_steps
+        self._recalibration = None  # Until `fit` knows the data.
         costs = channel_costs(model, self.regularizer)
         total, number = sum(c.sum() for c in costs), sum(map(len, costs))
         self._unit = total / number if self._counts_mean() else total
@@ -242,7 +243,25 @@ class AtomNAS(ShrinkingSearch):
         if any(
             reading.some(reading.alive(flow.state(t))) for t in flow.outputs
         ):
+            self._close(scales)
+            self.recalibrate()
             self.shrink(scales)
+
+    def _close(self, scales):
+        """Sets the factors of the blocks that are to be cut out to 0.
+
+        With statistics computed after that, the constants that blocks leave
+        are the same in training as at inference.
+        """
+        for mask, scale in zip(flow_of(self.model).masks, scales, strict=True):
+            for variable in (mask.factor, mask.moving_average):
+                value = ops.convert_to_numpy(variable)
+                variable.assign(value * (scale != 0))
+
+    def recalibrate(self):
+        """Computes the statistics of BatchNormalization anew, if `fit` does."""
+        if self._recalibration is not None:
+            self._recalibration.run()
 
     def _has_to_settle(self, is_last):
         is_settled = ops.convert_to_numpy(self.is_settled) > 0

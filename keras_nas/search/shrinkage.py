@@ -71,10 +71,14 @@ class Recalibration(_EndOfEpoch):
         self._last = None
 
     def end_epoch(self, is_last):
+        self.run()
+        self._last = self.model.model
+
+    def run(self):
+        """Computes the statistics, of the network as it is now."""
         if self.steps:
             data = list(itertools.islice(self._batches(), self.steps))
             recalibrate_batch_norm(self.model.model, data, len(data))
-        self._last = self.model.model
 
     def on_train_end(self, logs=None):
         # Averages may have taken the place of weights since the last time.

@@ -107,11 +107,15 @@ def test_target_is_met(target):
 # What shrinking keeps.
 
 
-def killed(search, seed=0):
-    """Sets half of the factors, and their averages, to 0."""
-    rng = np.random.default_rng(seed)
+def killed(search, whole=()):
+    """Sets half of the factors, and their averages, to 0.
+
+    Those of masks whose names begin with one of `whole` are all set to 0.
+    """
+    rng = np.random.default_rng(0)
     for mask in flow_of(search.model).masks:
         alive = rng.random(mask.factor.shape) < 0.5
+        alive &= not mask.name.startswith(tuple(whole))
         mask.factor.assign(mask.factor * alive)
         mask.moving_average.assign(mask.moving_average * alive)
     return search
@@ -150,6 +154,22 @@ def test_next_loss_is_the_same_and_slots_are_slices():
             expected = np.take(old[slot.path.split("/", 1)[1]], kept, axis)
             np.testing.assert_array_equal(slot.numpy(), expected)
     assert int(search.optimizer.iterations) == 4
+
+
+def test_a_block_that_dies_altogether_changes_no_loss():
+    search = compiled(
+        keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(strength=0.0))
+    )
+    x, y = images()
+    search.fit(x, y, epochs=2, batch_size=16, verbose=0)
+    killed(search, whole=["block1"])
+    before = float(search.compute_loss(x, y, search(x, training=True)))
+    search.end_epoch(is_last=True)
+    after = float(search.compute_loss(x, y, search(x, training=True)))
+    assert after == pytest.approx(before, abs=1e-5)
+    names = [layer.name for layer in search.model.layers]
+    assert not any(name.startswith("block1_expand") for name in names)
+    assert_same_function(search.model, search.export_model())
 
 
 def test_an_unshrunk_run_with_dead_factors_at_zero_goes_the_same_way():
