@@ -3,7 +3,8 @@
 #
 #   bash tools/test.sh [PYTEST_ARGUMENT ...]
 #
-# Paths are relative to the repository root.
+# Paths are relative to the repository root. Without arguments all tests run,
+# in two processes.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -14,4 +15,9 @@ python="$root/.venv/bin/python"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" tools/check_build.py
+if (($# == 0)); then
+  # Else both processes would make the embedded data at the same time.
+  "$python" -c "from keras_nas import data; data.load()"
+  set -- --numprocesses=2 --dist=loadfile
+fi
 exec "$python" -m pytest "$@"
