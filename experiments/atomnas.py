@@ -22,7 +22,7 @@ import keras
 import keras_nas
 from experiments import experiment
 from experiments import pipeline
-from experiments import presets
+from experiments.atomnas_presets import ATOMNAS
 from keras_nas import report
 from keras_nas import spaces
 from keras_nas.graph import flow_of
@@ -34,7 +34,7 @@ from keras_nas.training import Checkpoint
 class AtomNAS(experiment.Method):
     """Importance factors between the convolutions of a supernet."""
 
-    name, module, presets = "AtomNAS", "atomnas", presets.ATOMNAS
+    name, module, presets = "AtomNAS", "atomnas", ATOMNAS
     trains_to_the_end = True
 
     def full_network(self, context):

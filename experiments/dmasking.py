@@ -20,7 +20,7 @@ import keras
 import keras_nas
 from experiments import experiment
 from experiments import pipeline
-from experiments import presets
+from experiments.dmasking_presets import DMASKING
 from keras_nas import spaces
 from keras_nas.layers import subsample
 
@@ -29,7 +29,7 @@ class DMaskingNAS(experiment.Method):
     """Masks on everything that a space leaves open."""
 
     name, module = "DMaskingNAS", "dmasking"
-    presets = presets.DMASKING
+    presets = DMASKING
 
     def full_network(self, context):
         space = self.space(context)

@@ -21,13 +21,13 @@ import keras
 import keras_nas
 from experiments import experiment
 from experiments import pipeline
-from experiments import presets
+from experiments.figs_presets import FIGS
 
 
 class FiGS(experiment.Method):
     """Masks on the channels of any network."""
 
-    name, module, presets = "FiGS", "figs", presets.FIGS
+    name, module, presets = "FiGS", "figs", FIGS
 
     def full_network(self, context):
         return context.network()

@@ -17,8 +17,8 @@ import statistics
 import types
 
 from experiments import pipeline
-from experiments import presets
 from experiments.atomnas import AtomNAS
+from experiments.atomnas_presets import ATOMNAS
 from experiments.run import Run
 from keras_nas import count_cost
 from keras_nas import recalibrate_batch_norm
@@ -77,12 +77,12 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", default="small", choices=presets.ATOMNAS)
+    parser.add_argument("--preset", default="small", choices=ATOMNAS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--output_dir", required=True)
     parser.add_argument("--json", help="file to write the measurements to")
     arguments = parser.parse_args()
-    preset, rows = presets.ATOMNAS[arguments.preset], []
+    preset, rows = ATOMNAS[arguments.preset], []
     for seed in arguments.seeds:
         for cost_aware in (True, False):
             folder = pathlib.Path(arguments.output_dir, f"{seed}_{cost_aware}")

@@ -16,8 +16,6 @@ python="$root/.venv/bin/python"
 "$python" -m ruff format --check .
 "$python" tools/check_build.py
 if (($# == 0)); then
-  # Else both processes would make the embedded data at the same time.
-  "$python" -c "from keras_nas import data; data.load()"
   set -- --numprocesses=2 --dist=loadfile
 fi
 exec "$python" -m pytest "$@"
