@@ -25,6 +25,15 @@ from keras_nas import recalibrate_batch_norm
 from keras_nas.environment import environment
 
 
+def context_of(preset, seed, folder):
+    """Returns the `Context` of a preset without flags."""
+    options = types.SimpleNamespace(
+        data_dir=None, download=False, seed=seed, strategy="default"
+    )
+    run = Run(folder, f"{seed} {preset}\n")
+    return pipeline.open_context(run, preset, options)
+
+
 def measure(preset, seed, folder):
     """Searches once; returns the cost and the accuracies, a dictionary.
 
@@ -33,13 +42,8 @@ def measure(preset, seed, folder):
         seed: Integer.
         folder: Path of the folder of this search.
     """
-    options = types.SimpleNamespace(
-        data_dir=None, download=False, seed=seed, strategy="default"
-    )
     off = dataclasses.replace(preset, recalibration_images=0)
-    context = pipeline.open_context(
-        Run(folder, f"{seed} {off}\n"), off, options
-    )
+    context = context_of(off, seed, folder)
     method = AtomNAS()
     search = method.new_search(context)
     method.search(context, search)

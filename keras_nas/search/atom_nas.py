@@ -298,6 +298,9 @@ class AtomNAS(ShrinkingSearch):
     def model_changed(self):
         self._set_costs(channel_costs(self.model, self.regularizer))
 
+    def expected_cost(self):
+        return self.decided_cost()  # There are no probabilities.
+
     def finish(self):
         """Nothing: the callback that ends epochs has ended the last one."""
 

@@ -111,6 +111,10 @@ class MaskSearch(PenalizedModel):
         """Returns the switches of every mask, as decided now."""
         return mask_scales(flow_of(self.model))
 
+    def expected_cost(self):
+        """Returns the cost that the masks make likely now, a float."""
+        return float(ops.convert_to_numpy(self.regularizer(self.model)))
+
     def decided_cost(self):
         """Returns the cost that `export_model()` would have."""
         return self.regularizer.decided(self.model, self.decided_scales())
@@ -181,8 +185,7 @@ class _Watch(keras.callbacks.Callback):
             self._warn_collapsed("within the target")
 
     def _expected(self):
-        cost = self.model.regularizer(self.model.model)
-        return float(ops.convert_to_numpy(cost)) / self.model.full_cost
+        return self.model.expected_cost() / self.model.full_cost
 
     def _warn_collapsed(self, when):
         warnings.warn(
