@@ -3,11 +3,15 @@
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.atom_nas_released import atom_nas
 from keras_nas.spaces.atom_nas_space import AtomNASSpace
+from keras_nas.spaces.big_nas_released import big_nas
+from keras_nas.spaces.big_nas_space import BigNASSpace
 from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.catalogue import find_space
 from keras_nas.spaces.catalogue import small_atom_nas
+from keras_nas.spaces.catalogue import small_big_nas
 from keras_nas.spaces.catalogue import small_mbconv
 from keras_nas.spaces.catalogue import smoke_atom_nas
+from keras_nas.spaces.catalogue import smoke_big_nas
 from keras_nas.spaces.catalogue import space_names
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
@@ -26,9 +30,11 @@ from keras_nas.spaces.small_networks import residual_network
 __all__ = [
     "Architecture",
     "AtomNASSpace",
+    "BigNASSpace",
     "MBConvSpace",
     "SearchSpace",
     "atom_nas",
+    "big_nas",
     "build_from_blocks",
     "fbnet_v2_f",
     "fbnet_v2_largest",
@@ -43,7 +49,9 @@ __all__ = [
     "released_architecture",
     "residual_network",
     "small_atom_nas",
+    "small_big_nas",
     "small_mbconv",
     "smoke_atom_nas",
+    "smoke_big_nas",
     "space_names",
 ]

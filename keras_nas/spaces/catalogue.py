@@ -4,6 +4,8 @@ import functools
 
 from keras_nas.spaces.atom_nas_released import atom_nas
 from keras_nas.spaces.atom_nas_space import AtomNASSpace
+from keras_nas.spaces.big_nas_released import big_nas
+from keras_nas.spaces.big_nas_space import BigNASSpace
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
@@ -92,6 +94,41 @@ def smoke_atom_nas():
     )
 
 
+def small_big_nas():
+    """Returns a space of BigNAS' kind for images of 16 pixels.
+
+    Use it for trials on a CPU.
+
+    Returns:
+        A `BigNASSpace` of three stages.
+
+    Example:
+
+    >>> from keras_nas import spaces
+    >>> space = spaces.small_big_nas()
+    >>> space.resolutions, space.size()
+    ((8, 12, 16), 34992)
+    """
+    rows = (
+        (1, (8, 12), (1, 2), 1, (3,)),
+        (4, (16, 20, 24), (1, 2, 3), 2, (3, 5)),
+        (4, (32, 40, 48), (1, 2, 3), 2, (3, 5)),
+    )
+    return BigNASSpace(
+        "small_big_nas", rows, (8, 12, 16), 1, (64, 96, 128), (8, 12, 16)
+    )
+
+
+def smoke_big_nas():
+    """Returns a tiny space for images of 8 pixels, to see that things run.
+
+    Returns:
+        A `BigNASSpace` of one stage.
+    """
+    rows = ((2, (8, 16), (1, 2), 2, (3, 5)),)
+    return BigNASSpace("smoke_big_nas", rows, (8,), 1, (16, 32), (6, 8))
+
+
 def space_names():
     """Returns the names that `find_space` knows.
 
@@ -133,6 +170,8 @@ _SPACES = {
     "smoke_mbconv": smoke_mbconv,
     "small_atom_nas": small_atom_nas,
     "smoke_atom_nas": smoke_atom_nas,
+    "small_big_nas": small_big_nas,
+    "smoke_big_nas": smoke_big_nas,
     "fbnet_v2_f": fbnet_v2_f,
     **{
         f"fbnet_v2_largest_{kind.lower()}": functools.partial(
@@ -146,4 +185,5 @@ _SPACES = {
         f"atom_nas_{kind.lower()}": functools.partial(atom_nas, kind)
         for kind in "ABC"
     },
+    "big_nas": big_nas,
 }

@@ -2,12 +2,15 @@
 
 from keras_nas.spaces.atom_nas_released import ATOM_NAS_NETWORKS
 from keras_nas.spaces.atom_nas_released import atom_nas_architecture
+from keras_nas.spaces.big_nas_released import BIG_NAS_NETWORKS
+from keras_nas.spaces.big_nas_released import big_nas_architecture
 from keras_nas.spaces.fbnet_v2_released import FBNET_V2_NETWORKS
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_architecture
 
 _READERS = {
     **dict.fromkeys(FBNET_V2_NETWORKS, fbnet_v2_architecture),
     **dict.fromkeys(ATOM_NAS_NETWORKS, atom_nas_architecture),
+    **dict.fromkeys(BIG_NAS_NETWORKS, big_nas_architecture),
 }
 
 
@@ -20,9 +23,14 @@ def released_architecture(name):
     Args:
         name: `"FBNetV2_F1"`, `"FBNetV2_F2"` or `"FBNetV2_F3"`, of
             `fbnet_v2_released_f()`, `"FBNetV2_L1"`, of
-            `fbnet_v2_released_l()`, or `"AtomNAS-A"`, `"AtomNAS-B"` or
-            `"AtomNAS-C"`, of `atom_nas("A")` and so on. AtomNAS-A+ is
-            AtomNAS-A, built with `plus=True`.
+            `fbnet_v2_released_l()`, `"AtomNAS-A"`, `"AtomNAS-B"` or
+            `"AtomNAS-C"`, of `atom_nas("A")` and so on, or
+            `"BigNASModel-S"`, `"BigNASModel-M"`, `"BigNASModel-660M"` or
+            `"BigNASModel-L"`, of `big_nas()`, as Fig. 9 of the paper draws
+            them. AtomNAS-A+ is AtomNAS-A, built with `plus=True`.
+            BigNASModel-L has 9.40 million parameters and 1036.7 million
+            multiply-adds, where the paper prints 9.5 and 1040; the others
+            have the printed numbers.
 
     Returns:
         An `Architecture`.

@@ -38,13 +38,16 @@ NAMES = {
     "keras_nas.search": ["DMaskingNAS", "FiGS", "WidthMultiplier"],
     "keras_nas.spaces": [
         "AtomNASSpace",
+        "BigNASSpace",
         "MBConvSpace",
         "SearchSpace",
         "atom_nas",
+        "big_nas",
         "fbnet_v2_f",
         "fbnet_v2_largest",
         "released_architecture",
         "small_atom_nas",
+        "small_big_nas",
     ],
     "keras_nas.training": ["Checkpoint", "Recipe"],
 }

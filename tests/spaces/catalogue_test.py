@@ -34,6 +34,15 @@ def test_small_atomic_blocks():
     assert space.size() == size
 
 
+def test_small_spaces_of_sizes():
+    space = spaces.small_big_nas()
+    assert space.decisions["resolution"] == (8, 12, 16)
+    assert [stage.stride for stage in space.stages] == [1, 2, 2]
+    stages = (2 * 2) * (3 * 3 * 2) * (3 * 3 * 2)
+    assert space.size() == 3 * 3 * stages * 3
+    assert spaces.smoke_big_nas().size() == 2 * (2 * 2 * 2) * 2
+
+
 @pytest.mark.parametrize("name", ["", "atom_nas", "atom_nas_C", None, []])
 def test_other_names_are_refused(name):
     with pytest.raises(ValueError, match="argument `name`.*'small_mbconv'"):

@@ -12,6 +12,10 @@ NAMES = {
     "AtomNAS-A": "atom_nas_a",
     "AtomNAS-B": "atom_nas_b",
     "AtomNAS-C": "atom_nas_c",
+    "BigNASModel-S": "big_nas",
+    "BigNASModel-M": "big_nas",
+    "BigNASModel-660M": "big_nas",
+    "BigNASModel-L": "big_nas",
 }
 
 
