@@ -113,8 +113,9 @@ class AtomNAS(experiment.Method):
         return -(-context.preset.recalibration_images // size)
 
     def recalibration_batch(self, context):
+        preset = context.preset
         # Small batches would take longer to start than to compute.
-        return max(context.preset.batch_size, 512)
+        return max(preset.batch_size, min(512, preset.recalibration_images))
 
     def recalibration_data(self, context):
         """Returns batches of training images, the same in every epoch."""

@@ -91,7 +91,7 @@ _SMALL = AtomNASPreset(
     average_momentum=0.9,
     mask_learning_rate=0.02,
     min_dead_cost=0.1,
-    recalibration_images=512,
+    recalibration_images=256,
     bn_momentum=0.9,
 )
 

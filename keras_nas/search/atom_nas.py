@@ -7,6 +7,7 @@ from keras import ops
 from keras_nas.costs.marginal import channel_costs
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import read_scales
+from keras_nas.search.budget import first_within
 from keras_nas.search.shrinkage import Recalibration
 from keras_nas.search.shrinkage import Shrinkage
 from keras_nas.search.shrinking_search import ShrinkingSearch
@@ -137,6 +138,7 @@ class AtomNAS(ShrinkingSearch):
         self.min_dead_cost = min_dead_cost
         self.recalibration_steps = recalibration_steps
         self._recalibration = None  # Until `fit` knows the data.
+        self._needs_no_penalty = False
         costs = channel_costs(model, self.regularizer)
         total, number = sum(c.sum() for c in costs), sum(map(len, costs))
         self._unit = total / number if self._counts_mean() else total
@@ -209,16 +211,16 @@ class AtomNAS(ShrinkingSearch):
         return [*callbacks, self._recalibration, *super().search_callbacks()]
 
     def penalty(self, training):
-        masks = flow_of(self.model).masks
-        importance, alive = 0.0, self._base_cost
-        for mask, cost, weight in zip(
-            masks, self._costs, self._weights, strict=True
-        ):
-            factor = ops.abs(ops.cast(mask.factor, "float32"))
-            importance = importance + ops.sum(weight * factor)
-            alive = alive + ops.sum(cost * _soft_count(factor))
+        if self._needs_no_penalty:
+            return None
+        # In one vector, since a step waits for each operation on a small one.
+        factors = ops.abs(ops.concatenate(self.mask_variables()))
+        factors = ops.cast(factors, "float32")
         if training:
-            self.controller.update(alive)
+            costs = np.concatenate(self._costs)
+            alive = ops.sum(costs * _soft_count(factors))
+            self.controller.update(self._base_cost + alive)
+        importance = ops.sum(np.concatenate(self._weights) * factors)
         return self.strength() * importance
 
     def strength(self):
@@ -234,6 +236,8 @@ class AtomNAS(ShrinkingSearch):
         if self._has_to_settle(is_last):
             scales, forced = self._within_target(scales), True
             self.is_settled.assign(1.0)
+            # From the next time on that the step is traced.
+            self._needs_no_penalty = True
         cost = self.regularizer.decided(self.model, scales) / self.full_cost
         dead = self.trained_cost - cost
         if dead <= 0 or not (forced or dead >= self.min_dead_cost):
@@ -285,15 +289,19 @@ class AtomNAS(ShrinkingSearch):
                 for scale, factor in zip(scales, factors, strict=True)
             ]
 
-        low, high = 0, len(levels) - 1
-        while low < high:
-            middle = (low + high) // 2
-            cost = self.regularizer.decided(self.model, above(levels[middle]))
-            if cost <= self.controller.target:
-                high = middle
-            else:
-                low = middle + 1
-        return above(levels[low])
+        def cost(level):
+            return self.regularizer.decided(self.model, above(level))
+
+        target = self.controller.target
+        return above(levels[first_within(levels, cost, target)])
+
+    def structure(self):
+        is_settled = {"is_settled": self._needs_no_penalty}
+        return {**super().structure(), **is_settled}
+
+    def restore_structure(self, structure):
+        self._needs_no_penalty = structure["is_settled"]
+        super().restore_structure(structure)
 
     def model_changed(self):
         self._set_costs(channel_costs(self.model, self.regularizer))

@@ -132,17 +132,29 @@ def fit_logits_to_budget(search, target):
         kept = round_scales(flow, kept, search.channel_multiple)
         return search.regularizer.decided(search.model, kept)
 
-    low, high = 0, len(thresholds) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if cost(thresholds[middle]) <= target:
-            high = middle
-        else:
-            low = middle + 1
-    ends = thresholds[low], np.append(thresholds, np.inf)[low + 1]
+    first = first_within(thresholds, cost, target)
+    ends = thresholds[first], np.append(thresholds, np.inf)[first + 1]
     if ends[0] <= 0.0 < ends[1]:
         return 0.0
     shift = ends[0] + min(1e-3, (ends[1] - ends[0]) / 2)
     for mask, values in zip(flow.masks, logits, strict=True):
         mask.logits.assign(values - shift)
     return -float(shift)
+
+
+def first_within(values, cost, target):
+    """Returns the index of the first value whose cost is within a target.
+
+    Args:
+        values: Sequence of values whose costs fall.
+        cost: Function from a value to its cost.
+        target: Number; the last value is taken if none is within it.
+    """
+    low, high = 0, len(values) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if cost(values[middle]) <= target:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -6,6 +6,7 @@ from keras import ops
 from keras_nas.costs.limits import scale_limits
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import deciders
+from keras_nas.search.budget import first_within
 
 
 class Choices:
@@ -123,14 +124,10 @@ def fit_choices_to_budget(search, target):
 def _at_lowest_price(choices, target):
     costs = choices.marginal_costs(choices.best())
     prices = _critical_prices(choices.logits, costs)
-    low, high = 0, len(prices) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if choices.cost(choices.best(prices[middle], costs)) <= target:
-            high = middle
-        else:
-            low = middle + 1
-    return prices[low], choices.best(prices[low], costs)
+    first = first_within(
+        prices, lambda p: choices.cost(choices.best(p, costs)), target
+    )
+    return prices[first], choices.best(prices[first], costs)
 
 
 def _critical_prices(logits, costs):

@@ -38,7 +38,7 @@ class PenalizedModel(keras.Model):
             self._penalty = None
 
     def penalty(self, training):
-        """Returns what is added to the loss in a step.
+        """Returns what is added to the loss in a step, `None` for nothing.
 
         Args:
             training: Boolean; in training the controller takes a step.
