@@ -8,6 +8,7 @@ from keras_nas.costs.marginal import channel_costs
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import read_scales
 from keras_nas.search.budget import first_within
+from keras_nas.search.shrinkage import ArrayBatches
 from keras_nas.search.shrinkage import Recalibration
 from keras_nas.search.shrinkage import Shrinkage
 from keras_nas.search.shrinking_search import ShrinkingSearch
@@ -176,6 +177,8 @@ class AtomNAS(ShrinkingSearch):
     def fit(
         self,
         x=None,
+        y=None,
+        batch_size=None,
         *args,
         recalibration_data=None,
         callbacks=None,
@@ -185,23 +188,37 @@ class AtomNAS(ShrinkingSearch):
 
         Args:
             x: As in `keras.Model.fit`.
+            y: As in `keras.Model.fit`.
+            batch_size: As in `keras.Model.fit`.
             *args: As in `keras.Model.fit`.
             recalibration_data: Training images for the statistics of
-                BatchNormalization, a data set of batches, read from its start
-                each time. By default `x`, if that is a data set or an array.
+                BatchNormalization, a data set or list of batches, read from
+                its start each time. By default `x`, a data set or arrays; of
+                arrays, rows at equal distances.
             callbacks: As in `keras.Model.fit`; they run after those of the
                 search.
             **kwargs: As in `keras.Model.fit`.
 
         Returns:
             A `History`.
+
+        Raises:
+            ValueError: If `x` is a generator, and there are no
+                `recalibration_data` but steps to recalibrate.
         """
-        data = x if recalibration_data is None else recalibration_data
-        batch_size = kwargs.get("batch_size") or 32
-        self._recalibration = Recalibration(
-            data, batch_size, self.recalibration_steps
+        data, steps, held_out = recalibration_data, self.recalibration_steps, 0
+        is_arrays = hasattr(data, "shape") or isinstance(data, dict)
+        if data is None:
+            data, held_out = x, kwargs.get("validation_split") or 0
+            is_arrays = hasattr(x, "shape") or isinstance(
+                x, (list, tuple, dict)
+            )
+        if is_arrays:
+            data = ArrayBatches(data, batch_size or 32, steps, held_out)
+        self._recalibration = Recalibration(data, steps)
+        return super().fit(
+            x, y, batch_size, *args, callbacks=callbacks, **kwargs
         )
-        return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
     def search_callbacks(self):
         callbacks = [Shrinkage()]

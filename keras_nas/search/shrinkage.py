@@ -4,7 +4,7 @@ import itertools
 
 import keras
 
-from keras_nas.training.batch_norm import recalibrate_batch_norm
+from keras_nas.training.batch_norm import recalibrate_with
 
 
 class Shrinkage(keras.callbacks.Callback):
@@ -52,14 +52,26 @@ class Recalibration(keras.callbacks.Callback):
     network, or of other weights.
 
     Args:
-        data: Training images: a data set of batches, or arrays.
-        batch_size: Integer, the size of batches of arrays.
+        data: Training images: a data set of batches, read from its start each
+            time, or an `ArrayBatches`.
         steps: Integer, how many batches to read; all, if there are fewer.
+
+    Raises:
+        ValueError: If the data can be read only once.
     """
 
-    def __init__(self, data, batch_size, steps):
+    def __init__(self, data, steps):
         super().__init__()
-        self.data, self.batch_size, self.steps = data, batch_size, steps
+        if steps and hasattr(data, "__next__"):
+            raise ValueError(
+                "The statistics of BatchNormalization are computed from "
+                "training images, and a generator or iterator would lose "
+                "those that are read. Pass `recalibration_data` to `fit`, a "
+                "data set or a list of batches, or "
+                "`recalibration_steps=0` to the search. Received: "
+                f"{data!r}"
+            )
+        self.data, self.steps = data, steps
         self._validated = None  # The model, if it was since the last step.
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -76,12 +88,34 @@ class Recalibration(keras.callbacks.Callback):
     def run(self):
         """Computes the statistics, of the network as it is now."""
         if self.steps:
-            data = list(itertools.islice(self._batches(), self.steps))
-            recalibrate_batch_norm(self.model.model, data, len(data))
+            batches = itertools.islice(iter(self.data), self.steps)
+            recalibrate_with(self.model.model, batches)
 
-    def _batches(self):
-        if not hasattr(self.data, "shape"):
-            return iter(self.data)
-        size = self.batch_size
-        starts = range(0, len(self.data), size)
-        return (self.data[i : i + size] for i in starts)
+
+class ArrayBatches:
+    """The batches of arrays, with their rows from all over the arrays.
+
+    For arrays are often sorted by label, and `fit` shuffles them.
+
+    Args:
+        arrays: An array, or a list, tuple or dictionary of them.
+        batch_size: Integer.
+        steps: Integer, how many batches will be read.
+        held_out: Float, the share of the rows, at the end, not to read.
+    """
+
+    def __init__(self, arrays, batch_size, steps, held_out=0.0):
+        self.arrays, self.batch_size = arrays, batch_size
+        rows = len(keras.tree.flatten(arrays)[0])
+        self.length = int(rows * (1.0 - held_out))
+        self.stride = max(1, self.length // max(1, batch_size * steps))
+
+    def __iter__(self):
+        size = self.batch_size * self.stride
+        for start in range(0, self.length, size):
+            stop = min(start + size, self.length)
+            rows = slice(start, stop, self.stride)
+            # In a tuple: a list would be images and labels.
+            yield (
+                keras.tree.map_structure(lambda a, r=rows: a[r], self.arrays),
+            )

@@ -83,6 +83,19 @@ def recalibrate_batch_norm(model, dataset, steps):
             "Invalid value received for argument `model`. Expected a built "
             f"model. Received: model={model!r}. Call it on a batch first."
         )
+    return recalibrate_with(model, _take(dataset, steps))
+
+
+def recalibrate_with(model, batches):
+    """Does what `recalibrate_batch_norm` does, with all the batches there are.
+
+    Args:
+        model: A built Keras 3 model.
+        batches: Iterable of batches.
+
+    Returns:
+        The number of images used.
+    """
     meters = [
         _Meter(layer)
         for layer in model._flatten_layers()
@@ -96,7 +109,7 @@ def recalibrate_batch_norm(model, dataset, steps):
     try:
         for meter in meters:
             meter.start()
-        for batch in _take(dataset, steps):
+        for batch in batches:
             x = tree.map_structure(
                 ops.convert_to_numpy,
                 keras.utils.unpack_x_y_sample_weight(batch)[0],

@@ -10,6 +10,7 @@ from keras_nas import AtomicBlockScale
 from keras_nas import ExpectedFLOPs
 from keras_nas import count_cost
 from keras_nas.graph import flow_of
+from keras_nas.search.shrinkage import ArrayBatches
 from tests.common import assert_plain
 from tests.common import assert_same_function
 
@@ -387,11 +388,59 @@ def test_a_search_that_is_stopped_early_meets_its_target_too():
 
 
 def test_steps_must_be_known():
-    search = compiled(keras_nas.search.AtomNAS(gated_inputs()))
+    search = compiled(
+        keras_nas.search.AtomNAS(gated_inputs(), recalibration_steps=0)
+    )
     x, y = problem()
     batches = ((x[:32], y[:32]) for _ in range(3))
     with pytest.raises(ValueError, match="`steps_per_epoch`"):
         search.fit(batches, verbose=0)
+
+
+def test_batches_of_arrays_are_from_all_rows_that_are_trained_on():
+    arrays = {"a": np.arange(20), "b": np.arange(20)[:, None]}
+    batches = list(ArrayBatches(arrays, batch_size=2, steps=3, held_out=0.25))
+    rows = [batch["a"].tolist() for (batch,) in batches[:3]]
+    assert rows == [[0, 2], [4, 6], [8, 10]]
+    assert batches[0][0]["b"].tolist() == [[0], [2]]
+    everything = list(ArrayBatches(np.arange(5), batch_size=2, steps=50))
+    assert [b.tolist() for (b,) in everything] == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_several_inputs_as_arrays(kind):
+    inputs = {name: keras.Input((16,), name=name) for name in ("a", "b")}
+    hidden = [
+        layers.BatchNormalization()(layers.Dense(8)(tensor))
+        for tensor in inputs.values()
+    ]
+    outputs = layers.Dense(2)(layers.concatenate(hidden))
+    x, y = problem()
+    arrays = {"a": x, "b": x}
+    if kind == "list":
+        inputs, arrays = list(inputs.values()), list(arrays.values())
+    masked = keras_nas.insert_masks(
+        keras.Model(inputs, outputs), AtomicBlockScale
+    )
+    search = keras_nas.search.AtomNAS(
+        masked, ExpectedFLOPs(target=0.6), ramp=0.5
+    )
+    compiled(search, adam(0.01)).fit(arrays, y, epochs=2, verbose=0)
+    assert count_cost(search.export_model()).macs <= 0.6 * 16 * 18 + 32
+
+
+def test_a_generator_is_not_read_for_the_statistics():
+    x, y = problem()
+    arguments = {"steps_per_epoch": 2, "epochs": 2, "verbose": 0}
+
+    def batches():
+        for _ in range(4):
+            yield x[:32], y[:32]
+
+    search = compiled(keras_nas.search.AtomNAS(gated_inputs()))
+    with pytest.raises(ValueError, match="Pass `recalibration_data`"):
+        search.fit(batches(), **arguments)
+    search.fit(batches(), recalibration_data=[x[:32]], **arguments)
 
 
 def test_averaged_weights_are_validated_and_exported():
