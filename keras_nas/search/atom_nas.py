@@ -1,5 +1,7 @@
 """AtomNAS: search by shrinking the network that is trained."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops
@@ -250,23 +252,64 @@ class AtomNAS(ShrinkingSearch):
         """Cuts dead blocks out, if it is worth it; `fit` calls this."""
         scales, forced = self.decided_scales(), is_last
         self.cost_of_epoch = self.trained_cost
-        if self._has_to_settle(is_last):
-            scales, forced = self._within_target(scales), True
+        settles = self._has_to_settle(is_last)
+        if settles:
+            alive, forced = scales, True
+            scales = self._within_target(scales)
+        if not self._conducts(scales):
+            if settles and is_last:
+                self._warn_missed()
+            return
+        if settles:
             self.is_settled.assign(1.0)
             # From the next time on that the step is traced.
             self._needs_no_penalty = True
+            self._check_forced(alive, scales)
         cost = self.regularizer.decided(self.model, scales) / self.full_cost
         dead = self.trained_cost - cost
         if dead <= 0 or not (forced or dead >= self.min_dead_cost):
             return
+        self._close(scales)
+        self.recalibrate()
+        self.shrink(scales)
+
+    def _conducts(self, scales):
+        """Whether the outputs still depend on the input."""
         flow = flow_of(self.model)
         reading = read_scales(flow, scales)
-        if any(
+        return any(
             reading.some(reading.alive(flow.state(t))) for t in flow.outputs
+        )
+
+    def _warn_missed(self):
+        warnings.warn(
+            "The target is not met: without the blocks with the smallest "
+            "factors, some layer would have no channel left, so none were cut "
+            "out to meet it. Use a larger target, a larger `ramp`, or a "
+            "smaller learning rate of the factors.",
+            stacklevel=2,
+        )
+
+    def _check_forced(self, alive, scales):
+        """Warns if the target takes blocks that are as important as others."""
+        cut, kept = [], []
+        for mask, before, after in zip(
+            flow_of(self.model).masks, alive, scales, strict=True
         ):
-            self._close(scales)
-            self.recalibrate()
-            self.shrink(scales)
+            factor = np.abs(ops.convert_to_numpy(mask.factor))
+            cut.append(factor[(before != 0) & (after == 0)])
+            kept.append(factor[after != 0])
+        cut, kept = np.concatenate(cut), np.concatenate(kept)
+        if cut.size and cut.max() > 0.5 * kept.mean():
+            warnings.warn(
+                f"To meet the target, {cut.size} blocks were cut out that were "
+                f"alive, with factors of up to {cut.max():.2g}, where those "
+                f"that stay have {kept.mean():.2g} on average: the penalty had "
+                "not driven them to 0 yet. Use a larger `ramp`, more epochs, "
+                "or a larger learning rate of the factors: "
+                "`compile(mask_optimizer=...)`.",
+                stacklevel=2,
+            )
 
     def _close(self, scales):
         """Sets the factors of the blocks that are to be cut out to 0.
@@ -297,20 +340,20 @@ class AtomNAS(ShrinkingSearch):
             np.abs(ops.convert_to_numpy(mask.factor))
             for mask in flow_of(self.model).masks
         ]
-        levels = np.unique(np.concatenate(factors))
-        levels = np.concatenate([[-1.0], levels])
+        ranks = _ranks(factors)
 
-        def above(level):
+        def from_rank(rank):
             return [
-                scale * (factor > level)
-                for scale, factor in zip(scales, factors, strict=True)
+                scale * (own >= rank)
+                for scale, own in zip(scales, ranks, strict=True)
             ]
 
-        def cost(level):
-            return self.regularizer.decided(self.model, above(level))
+        def cost(rank):
+            return self.regularizer.decided(self.model, from_rank(rank))
 
+        every = range(sum(map(len, ranks)) + 1)
         target = self.controller.target
-        return above(levels[first_within(levels, cost, target)])
+        return from_rank(first_within(every, cost, target))
 
     def structure(self):
         is_settled = {"is_settled": self._needs_no_penalty}
@@ -334,6 +377,20 @@ class AtomNAS(ShrinkingSearch):
             "trained_cost": self.cost_of_epoch,
             "atoms_alive": self.atoms_alive(),
         }
+
+
+def _ranks(factors):
+    """Returns the rank of each block by its factor, from 0.
+
+    Equal ones, as optimizers make them in their first steps, take turns
+    among the masks, so that no mask loses all of its blocks to others.
+    """
+    sizes = [len(factor) for factor in factors]
+    places = np.concatenate([np.arange(size) / size for size in sizes])
+    order = np.lexsort((places, np.concatenate(factors)))
+    ranks = np.empty(len(order), int)
+    ranks[order] = np.arange(len(order))
+    return np.split(ranks, np.cumsum(sizes)[:-1])
 
 
 def _soft_count(factor):

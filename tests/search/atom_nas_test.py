@@ -387,6 +387,44 @@ def test_a_search_that_is_stopped_early_meets_its_target_too():
     assert count_cost(search.export_model()).macs <= 0.5 * 16 * 18
 
 
+def two_layers(**kwargs):
+    """Two layers in a row with factors, none of which may vanish."""
+    return keras.Sequential(
+        [
+            keras.Input((16,)),
+            layers.Dense(8, activation="relu"),
+            AtomicBlockScale(name="first", momentum=0.0, **kwargs),
+            layers.Dense(8, activation="relu"),
+            AtomicBlockScale(name="second", momentum=0.0, **kwargs),
+            layers.Dense(2),
+        ]
+    )
+
+
+def test_equal_factors_go_from_all_masks_alike():
+    search = keras_nas.search.AtomNAS(two_layers(), ExpectedFLOPs(target=0.5))
+    compiled(search)
+    with pytest.warns(UserWarning, match="alive, with factors of up to 1"):
+        search.end_epoch(is_last=True)
+    kept = search.architecture().decisions
+    assert abs(len(kept["first"]) - len(kept["second"])) <= 1
+    assert 0.4 < search.decided_cost() / search.full_cost <= 0.5
+
+
+def test_a_target_that_ends_the_network_is_tried_again():
+    search = keras_nas.search.AtomNAS(two_layers(), ExpectedFLOPs(target=0.1))
+    compiled(search)
+    first, second = (search.model.get_layer(n) for n in ("first", "second"))
+    first.own_factor.assign(np.full(8, 0.1))
+    with pytest.warns(UserWarning, match="The target is not met"):
+        search.end_epoch(is_last=True)
+    assert search.atoms_alive() == 1.0
+    first.own_factor.assign(np.linspace(0.1, 1.0, 8))
+    second.own_factor.assign(np.linspace(0.1, 1.0, 8))
+    search.end_epoch(is_last=True)
+    assert search.decided_cost() / search.full_cost <= 0.1
+
+
 def test_steps_must_be_known():
     search = compiled(
         keras_nas.search.AtomNAS(gated_inputs(), recalibration_steps=0)
