@@ -14,6 +14,7 @@ from keras_nas.search.shrinkage import ArrayBatches
 from keras_nas.search.shrinkage import Recalibration
 from keras_nas.search.shrinkage import Shrinkage
 from keras_nas.search.shrinking_search import ShrinkingSearch
+from keras_nas.training.slots import all_of
 
 _NORMALIZATIONS = ("mean", "sum")
 _SOFTNESS = 0.1
@@ -224,8 +225,9 @@ class AtomNAS(ShrinkingSearch):
 
     def search_callbacks(self):
         callbacks = [Shrinkage()]
-        inner = getattr(self.optimizer, "optimizers", [self.optimizer])
-        if any(getattr(optimizer, "use_ema", False) for optimizer in inner):
+        # Without `compile` there is none, of which Keras tells later.
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer and any(each.use_ema for each in all_of(optimizer)):
             callbacks.append(keras.callbacks.SwapEMAWeights())
         return [*callbacks, self._recalibration, *super().search_callbacks()]
 

@@ -20,7 +20,7 @@ def build_with_slots(optimizer, variables):
     """
     slots = []
     with contextlib.ExitStack() as stack:
-        for each in _all_of(optimizer):
+        for each in all_of(optimizer):
             stack.enter_context(_recorded(each, slots))
         optimizer.build(variables)
     return tuple(slots)
@@ -75,13 +75,13 @@ def carry_over(optimizer, slots, variables, origins, special_variables=None):
     return new, new_slots
 
 
-def _all_of(optimizer):
-    """Yields an optimizer and those inside it."""
+def all_of(optimizer):
+    """Yields an optimizer and those inside it, as of a `LossScaleOptimizer`."""
     yield optimizer
     for name in ("inner_optimizer", "optimizer", "special_optimizer"):
         inner = getattr(optimizer, name, None)
         if inner is not None:
-            yield from _all_of(inner)
+            yield from all_of(inner)
 
 
 @contextlib.contextmanager
@@ -139,7 +139,7 @@ def _others(optimizer, slots):
 
 def _averages(optimizer):
     """Yields the slots that are averages of their variables."""
-    for each in _all_of(optimizer):
+    for each in all_of(optimizer):
         if each.use_ema:
             yield from each._model_variables_moving_average
 

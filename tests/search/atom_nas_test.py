@@ -498,3 +498,20 @@ def test_averaged_weights_are_validated_and_exported():
     # The penalty is 0 by then.
     loss = small.evaluate(x, y, verbose=0)
     assert loss == pytest.approx(history["val_loss"][-1], abs=1e-5)
+
+
+@pytest.mark.parametrize("mask_optimizer", [None, "sgd"])
+def test_averages_are_validated_if_the_loss_is_scaled(mask_optimizer):
+    search = keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(target=0.6))
+    optimizer = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    compiled(search, optimizer, mask_optimizer)
+    search.optimizer = keras.optimizers.LossScaleOptimizer(search.optimizer)
+    x, y = images()
+    search.fit(x, y, epochs=1, verbose=0)
+    swap = keras.callbacks.SwapEMAWeights
+    assert any(isinstance(c, swap) for c in search.search_callbacks())
+
+
+def test_fit_without_compile_is_refused_as_by_keras():
+    with pytest.raises(ValueError, match="compile"):
+        keras_nas.search.AtomNAS(gated_inputs()).fit(*problem())
