@@ -17,12 +17,26 @@ def build_with_slots(optimizer, variables):
 
     Returns:
         Tuple of `(slot, variable)`, such as the velocity of each variable.
+
+    Raises:
+        ValueError: If an optimizer keeps something of other shapes than its
+            variables.
     """
     slots = []
     with contextlib.ExitStack() as stack:
         for each in all_of(optimizer):
             stack.enter_context(_recorded(each, slots))
         optimizer.build(variables)
+    known = {id(slot) for slot, _ in slots}
+    for each in reversed(list(all_of(optimizer))):
+        for variable in each.variables:
+            if len(variable.shape) and id(variable) not in known:
+                raise ValueError(
+                    f"Optimizer '{each.name}' keeps {tuple(variable.shape)} "
+                    f"in '{variable.path}', which cannot be cut with the "
+                    "variables. Expected an optimizer such as RMSprop, SGD or "
+                    "Adam, whose slots have the shapes of the variables."
+                )
     return tuple(slots)
 
 
@@ -45,10 +59,6 @@ def carry_over(optimizer, slots, variables, origins, special_variables=None):
 
     Returns:
         `(optimizer, slots)`.
-
-    Raises:
-        ValueError: If the optimizer keeps something of other shapes than its
-            variables.
     """
     new = _fresh(optimizer, origins, special_variables)
     origins = {id(origin.variable): origin for origin in origins}
@@ -70,7 +80,6 @@ def carry_over(optimizer, slots, variables, origins, special_variables=None):
     for old, variable in zip(
         _others(optimizer, slots), _others(new, new_slots), strict=True
     ):
-        _check_shape(old, variable, optimizer)
         variable.assign(ops.convert_to_numpy(old))
     return new, new_slots
 
@@ -148,13 +157,3 @@ def _change(origin):
     """Returns what a variable is more than where it was taken from."""
     variable = ops.convert_to_numpy(origin.variable)
     return variable - origin.take(origin.source)
-
-
-def _check_shape(old, new, optimizer):
-    if tuple(old.shape) != tuple(new.shape):
-        raise ValueError(
-            f"Optimizer '{optimizer.name}' keeps {tuple(old.shape)} in "
-            f"'{old.name}', which cannot be cut with the variables. Expected "
-            "an optimizer such as RMSprop, SGD or Adam, whose slots have the "
-            "shapes of the variables."
-        )

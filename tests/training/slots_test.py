@@ -246,14 +246,14 @@ def test_new_variables_start_with_new_slots():
     assert of is new and not slot.numpy().any()
 
 
-def test_optimizers_that_cannot_be_cut_say_so():
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_optimizers_that_cannot_be_cut_say_so_when_they_are_built(is_inside):
     variable = keras.Variable(np.ones((3, 4)), name="kernel")
     optimizer = optimizers.Adafactor(0.1)
-    slots = build_with_slots(optimizer, [variable])
-    new = keras.Variable(np.ones((2, 4)), name="kernel")
-    origin = Origin(new, variable, np.arange(8).reshape(2, 4))
-    with pytest.raises(ValueError, match="'adafactor' keeps.*such as RMSprop"):
-        carry_over(optimizer, slots, [new], [origin])
+    if is_inside:
+        optimizer = optimizers.LossScaleOptimizer(optimizer)
+    with pytest.raises(ValueError, match="'adafactor.*' keeps.*RMSprop"):
+        build_with_slots(optimizer, [variable])
 
 
 def test_recording_leaves_the_optimizer_as_it_was():
