@@ -374,6 +374,27 @@ class AtomNAS(ShrinkingSearch):
     def finish(self):
         """Nothing: the callback that ends epochs has ended the last one."""
 
+    def advice_if_stuck(self):
+        masks = flow_of(self.model).masks
+        factors, averages = (
+            np.concatenate([np.abs(ops.convert_to_numpy(v)) for v in variables])
+            for variables in (
+                [mask.factor for mask in masks],
+                [mask.moving_average for mask in masks],
+            )
+        )
+        thresholds = sorted({mask.threshold for mask in masks})
+        return (
+            f"The smallest factor is {factors.min():.2g}, the smallest moving "
+            f"average {averages.min():.2g}; a block is dead where both are "
+            f"within the threshold, {', '.join(map(str, thresholds))}. If "
+            "factors stay large, use a larger strength, or "
+            "`compile(mask_optimizer=...)` with a larger learning rate. If "
+            "they jitter around 0, use a smaller learning rate, or "
+            "`AtomicBlockScale` with a larger `threshold`. If only averages "
+            "stay large, with a smaller `momentum`."
+        )
+
     def progress(self):
         return {
             "trained_cost": self.cost_of_epoch,

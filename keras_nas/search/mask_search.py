@@ -80,7 +80,8 @@ class MaskSearch(PenalizedModel):
 
     def fit(self, *args, callbacks=None, **kwargs):
         """Trains weights and masks; arguments as in `keras.Model.fit`."""
-        callbacks = [*self.search_callbacks(), *(callbacks or [])]
+        callbacks = keras.tree.flatten(callbacks or [])
+        callbacks = [*self.search_callbacks(), *callbacks]
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def search_callbacks(self):
@@ -129,6 +130,14 @@ class MaskSearch(PenalizedModel):
     def progress(self):
         """Returns what `fit` logs of the masks after each epoch."""
         return {}
+
+    def advice_if_stuck(self):
+        """Returns what to do if the penalty has no effect, sentences."""
+        return (
+            "Use a strength ten times larger (one over the full cost is "
+            f"{1 / self.full_cost:.1e}), or give the masks an optimizer with a "
+            "larger learning rate: `compile(mask_optimizer=...)`."
+        )
 
     def is_collapsed(self):
         """Whether no output depends on the input any more."""
@@ -203,9 +212,6 @@ class _Watch(keras.callbacks.Callback):
             warnings.warn(
                 "The penalty has no effect: the expected cost was "
                 f"{first:.4f} of the full cost at the start and is "
-                f"{cost:.4f} now. Use a strength ten times larger (one over "
-                f"the full cost is {1 / self.model.full_cost:.1e}), or give "
-                "the masks an optimizer with a larger learning rate: "
-                "`compile(mask_optimizer=...)`.",
+                f"{cost:.4f} now. {self.model.advice_if_stuck()}",
                 stacklevel=2,
             )

@@ -52,3 +52,11 @@ class PenalizedModel(keras.Model):
     def losses(self):
         penalty = [] if self._penalty is None else [self._penalty]
         return [*super().losses, *penalty]
+
+    def get_config(self):
+        raise NotImplementedError(
+            "A search is not saved as a whole. Save its weights with "
+            "`save_weights`, the model with masks with `search.model.save`, "
+            "or the decided network with `search.export_model().save`; "
+            "`keras_nas.training.Checkpoint` saves all to resume a training."
+        )

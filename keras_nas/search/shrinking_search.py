@@ -54,6 +54,18 @@ class ShrinkingSearch(MaskSearch):
         # A function, or the slots would become variables of this model.
         self._slots = lambda: slots
 
+    def fit(self, *args, callbacks=None, **kwargs):
+        for callback in keras.tree.flatten(callbacks or []):
+            if getattr(callback, "restore_best_weights", False):
+                raise ValueError(
+                    "The best weights may be those of a larger network, "
+                    "which are gone after channels were cut out. Expected "
+                    "callbacks without `restore_best_weights=True`. Received: "
+                    f"{type(callback).__name__}. Leave it out, or save what "
+                    "`export_model()` returns after each epoch."
+                )
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
     def model_changed(self):
         """Is called when another model has taken the place of `model`."""
 

@@ -425,6 +425,34 @@ def test_a_target_that_ends_the_network_is_tried_again():
     assert search.decided_cost() / search.full_cost <= 0.1
 
 
+def test_weights_of_a_larger_network_are_not_to_be_restored():
+    search = compiled(keras_nas.search.AtomNAS(gated_inputs()))
+    stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
+    with pytest.raises(ValueError, match="Received: EarlyStopping"):
+        search.fit(*problem(), callbacks=[stop])
+
+
+def test_one_callback_alone():
+    search = compiled(keras_nas.search.AtomNAS(gated_inputs()))
+    stop = keras.callbacks.TerminateOnNaN()
+    search.fit(*problem(), verbose=0, callbacks=stop)
+
+
+def test_a_search_is_not_saved_as_a_whole(tmp_path):
+    search = compiled(keras_nas.search.AtomNAS(gated_inputs()))
+    with pytest.raises(NotImplementedError, match="export_model"):
+        search.save(tmp_path / "search.keras")
+
+
+def test_advice_is_about_factors():
+    search = keras_nas.search.AtomNAS(
+        gated_inputs(momentum=0.9999), ExpectedFLOPs(strength=1e-6)
+    )
+    x, y = problem()
+    with pytest.warns(UserWarning, match="moving average 1; .*threshold, 0.01"):
+        compiled(search, adam(1e-6)).fit(x, y, epochs=3, verbose=0)
+
+
 def test_steps_must_be_known():
     search = compiled(
         keras_nas.search.AtomNAS(gated_inputs(), recalibration_steps=0)
