@@ -114,9 +114,9 @@ def find_atomic_blocks(flow):
     that an addition joins with others, that only gate others, or that reach
     an output, are not those of atomic blocks.
 
-    The factors are the scales of the last BatchNormalization on the way, if
-    the constant that a channel of scale 0 has behind it can be folded into
-    all that reads it. Where it cannot, as in front of zeros that a
+    The factors are the scales of the last BatchNormalization on the way that
+    is trained, if the constant that a channel of scale 0 has behind it can be
+    folded into all that reads it. Where it cannot, as in front of zeros that a
     convolution pads with, or of a squeeze-excite, the channel must become 0,
     so the factors go behind the last of the layers that treat channels one by
     one.
@@ -171,7 +171,8 @@ def _keeps_channels(flow, node):
 
 def _is_scaled_norm(flow, node):
     is_norm = isinstance(flow.rules[node.index], BatchNormalizationRule)
-    return is_norm and node.operation.scale
+    # What is frozen cannot be driven to 0.
+    return is_norm and node.operation.scale and node.operation.trainable
 
 
 class _Readers:

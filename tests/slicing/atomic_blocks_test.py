@@ -100,6 +100,15 @@ def test_a_perceptron_with_normalization():
     }
 
 
+def test_a_normalization_that_is_frozen_has_no_factors():
+    inputs = keras.Input((4, 4, 3))
+    x = layers.Flatten()(conv(inputs, 5, 3, "a"))
+    network = keras.Model(inputs, layers.Dense(2)(x))
+    network.get_layer("a_bn").trainable = False
+    ((_, kind),) = atoms_of(with_atoms(network)).values()
+    assert kind == "own"
+
+
 def test_a_normalization_in_front_of_a_flatten():
     inputs = keras.Input((4, 4, 3))
     x = layers.Flatten()(conv(inputs, 5, 3, "a"))
