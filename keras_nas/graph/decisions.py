@@ -91,8 +91,9 @@ def check_has_masks(flow):
         raise ValueError(
             f"Model '{flow.graph.name}' has no mask layers, so there is "
             "nothing to decide. Put masks into it with "
-            "`keras_nas.insert_masks(model)`, or add `keras_nas.FiGSMask()` "
-            "layers to it."
+            "`keras_nas.insert_masks(model)`, for AtomNAS with "
+            "`insert_masks(model, keras_nas.AtomicBlockScale)`, or add such "
+            "layers to it, as `keras_nas.FiGSMask()`."
         )
 
 

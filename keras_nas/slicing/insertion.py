@@ -88,7 +88,7 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
         raise ValueError(
             f"Model '{model.name}' has no place for a mask: every "
             "convolution and Dense layer reaches the output, or is skipped, "
-            f"or meets a layer that needs all of its channels.{reasons}"
+            f"or {inserter.otherwise}.{reasons}"
         )
     return masked if regularizer is None else regularizer.attach(masked)
 
@@ -110,6 +110,8 @@ def _names(model, skip):
 
 
 class _Inserter(Rebuilder):
+    otherwise = "meets a layer that needs all of its channels"
+
     def __init__(self, flow, mask, seed, skip):
         super().__init__(flow.graph)
         self.flow, self.mask, self.seed = flow, mask, seed
@@ -266,6 +268,12 @@ class _Inserter(Rebuilder):
 
 class _AtomInserter(_Inserter):
     """Puts importance factors between two convolutions each."""
+
+    otherwise = (
+        "has something else behind it than another convolution or Dense layer "
+        "with, between the two, only layers that treat channels one by one, "
+        "which GroupNormalization and additions do not"
+    )
 
     def find_places(self):
         self.atoms = {p.node.index: p for p in find_atomic_blocks(self.flow)}

@@ -23,6 +23,14 @@ def test_layers_that_are_skipped_have_none():
     assert set(atoms_of(model)) == {"mb_project"}
 
 
+def test_a_model_without_a_place_is_told_what_one_is():
+    inputs = keras.Input((8, 8, 4))
+    x = layers.GroupNormalization(2)(layers.Conv2D(8, 1)(inputs))
+    model = keras.Model(inputs, layers.Conv2D(2, 1)(x))
+    with pytest.raises(ValueError, match="which GroupNormalization and add"):
+        with_atoms(model)
+
+
 def test_masks_are_not_inserted_twice():
     model = with_atoms(network(lambda x: mbconv(x, 8, 4)))
     with pytest.raises(ValueError, match="has masks already"):
