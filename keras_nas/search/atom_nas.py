@@ -9,7 +9,10 @@ from keras import ops
 from keras_nas.costs.marginal import channel_costs
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import read_scales
-from keras_nas.search.budget import first_within
+from keras_nas.search.atom_budget import check_forced
+from keras_nas.search.atom_budget import close
+from keras_nas.search.atom_budget import keep_within
+from keras_nas.search.atom_budget import soft_count
 from keras_nas.search.shrinkage import ArrayBatches
 from keras_nas.search.shrinkage import Recalibration
 from keras_nas.search.shrinkage import Shrinkage
@@ -17,7 +20,6 @@ from keras_nas.search.shrinking_search import ShrinkingSearch
 from keras_nas.training.slots import all_of
 
 _NORMALIZATIONS = ("mean", "sum")
-_SOFTNESS = 0.1
 
 
 class AtomNAS(ShrinkingSearch):
@@ -239,7 +241,7 @@ class AtomNAS(ShrinkingSearch):
         factors = ops.cast(factors, "float32")
         if training:
             costs = np.concatenate(self._costs)
-            alive = ops.sum(costs * _soft_count(factors))
+            alive = ops.sum(costs * soft_count(factors))
             self.controller.update(self._base_cost + alive)
         importance = ops.sum(np.concatenate(self._weights) * factors)
         return self.strength() * importance
@@ -257,7 +259,7 @@ class AtomNAS(ShrinkingSearch):
         settles = self._has_to_settle(is_last)
         if settles:
             alive, forced = scales, True
-            scales = self._within_target(scales)
+            scales = keep_within(self, scales)
         if not self._conducts(scales):
             if settles and is_last:
                 self._warn_missed()
@@ -266,12 +268,12 @@ class AtomNAS(ShrinkingSearch):
             self.is_settled.assign(1.0)
             # From the next time on that the step is traced.
             self._needs_no_penalty = True
-            self._check_forced(alive, scales)
+            check_forced(self.model, alive, scales)
         cost = self.regularizer.decided(self.model, scales) / self.full_cost
         dead = self.trained_cost - cost
         if dead <= 0 or not (forced or dead >= self.min_dead_cost):
             return
-        self._close(scales)
+        close(self.model, scales)
         self.recalibrate()
         self.shrink(scales)
 
@@ -292,38 +294,6 @@ class AtomNAS(ShrinkingSearch):
             stacklevel=2,
         )
 
-    def _check_forced(self, alive, scales):
-        """Warns if the target takes blocks that are as important as others."""
-        cut, kept = [], []
-        for mask, before, after in zip(
-            flow_of(self.model).masks, alive, scales, strict=True
-        ):
-            factor = np.abs(ops.convert_to_numpy(mask.factor))
-            cut.append(factor[(before != 0) & (after == 0)])
-            kept.append(factor[after != 0])
-        cut, kept = np.concatenate(cut), np.concatenate(kept)
-        if cut.size and cut.max() > 0.5 * kept.mean():
-            warnings.warn(
-                f"To meet the target, {cut.size} blocks were cut out that were "
-                f"alive, with factors of up to {cut.max():.2g}, where those "
-                f"that stay have {kept.mean():.2g} on average: the penalty had "
-                "not driven them to 0 yet. Use a larger `ramp`, more epochs, "
-                "or a larger learning rate of the factors: "
-                "`compile(mask_optimizer=...)`.",
-                stacklevel=2,
-            )
-
-    def _close(self, scales):
-        """Sets the factors of the blocks that are to be cut out to 0.
-
-        With statistics computed after that, the constants that blocks leave
-        are the same in training as at inference.
-        """
-        for mask, scale in zip(flow_of(self.model).masks, scales, strict=True):
-            for variable in (mask.factor, mask.moving_average):
-                value = ops.convert_to_numpy(variable)
-                variable.assign(value * (scale != 0))
-
     def recalibrate(self):
         """Computes the statistics of BatchNormalization anew, if `fit` does."""
         if self._recalibration is not None:
@@ -335,27 +305,6 @@ class AtomNAS(ShrinkingSearch):
             return False
         ramped = ops.convert_to_numpy(self.controller.ramped())
         return is_last or ramped > 1.0 - 1e-6
-
-    def _within_target(self, scales):
-        """Closes the blocks with the smallest factors, for the target."""
-        factors = [
-            np.abs(ops.convert_to_numpy(mask.factor))
-            for mask in flow_of(self.model).masks
-        ]
-        ranks = _ranks(factors)
-
-        def from_rank(rank):
-            return [
-                scale * (own >= rank)
-                for scale, own in zip(scales, ranks, strict=True)
-            ]
-
-        def cost(rank):
-            return self.regularizer.decided(self.model, from_rank(rank))
-
-        every = range(sum(map(len, ranks)) + 1)
-        target = self.controller.target
-        return from_rank(first_within(every, cost, target))
 
     def structure(self):
         is_settled = {"is_settled": self._needs_no_penalty}
@@ -400,26 +349,3 @@ class AtomNAS(ShrinkingSearch):
             "trained_cost": self.cost_of_epoch,
             "atoms_alive": self.atoms_alive(),
         }
-
-
-def _ranks(factors):
-    """Returns the rank of each block by its factor, from 0.
-
-    Equal ones, as optimizers make them in their first steps, take turns
-    among the masks, so that no mask loses all of its blocks to others.
-    """
-    sizes = [len(factor) for factor in factors]
-    places = np.concatenate([np.arange(size) / size for size in sizes])
-    order = np.lexsort((places, np.concatenate(factors)))
-    ranks = np.empty(len(order), int)
-    ranks[order] = np.arange(len(order))
-    return np.split(ranks, np.cumsum(sizes)[:-1])
-
-
-def _soft_count(factor):
-    """Returns 0 for factors of 0, and 1 for those of 1 and more.
-
-    A controller that saw how many blocks are alive would learn too late that
-    factors fall, and drive all of them to 0.
-    """
-    return ops.minimum(factor * (1.0 + _SOFTNESS) / (factor + _SOFTNESS), 1.0)
