@@ -7,8 +7,10 @@ class PartitionedOptimizer(keras.optimizers.Optimizer):
     """Gives some variables an optimizer of their own, in stock `fit`.
 
     Architecture variables and weights live on different scales: the papers
-    train them with different optimizers or learning rates. The learning rate
-    and the iterations that callbacks see are those of `optimizer`.
+    train them with different optimizers or learning rates. `learning_rate` and
+    `iterations` are those of `optimizer`. Callbacks of Keras that know of
+    several optimizers, as `LearningRateScheduler` does, set and log the
+    learning rates of both, each by its name.
 
     Args:
         optimizer: The optimizer of all other variables.
