@@ -49,8 +49,10 @@ class AtomNAS(ShrinkingSearch):
     blocks with the smallest factors go; the rest of `fit` trains the network
     without a penalty.
 
-    Each epoch logs `trained_cost`, of the network that it trained, and
-    `decided_cost`, without the blocks dead by then, as shares of the full cost;
+    Each epoch logs `trained_cost`, of the network that it trained,
+    `decided_cost`, without the blocks dead by then, and `expected_cost`, for
+    which a block counts less the nearer its factor is to 0, as shares of the
+    full cost;
     `atoms_alive`, the share of the blocks that are alive; and `strength`.
 
     Args:
@@ -318,7 +320,10 @@ class AtomNAS(ShrinkingSearch):
         self._set_costs(channel_costs(self.model, self.regularizer))
 
     def expected_cost(self):
-        return self.decided_cost()  # There are no probabilities.
+        factors = ops.abs(ops.concatenate(self.mask_variables()))
+        counts = ops.convert_to_numpy(soft_count(factors))
+        alive = self._base_cost + np.dot(np.concatenate(self._costs), counts)
+        return float(alive) * self.full_cost
 
     def finish(self):
         """Nothing: the callback that ends epochs has ended the last one."""
