@@ -146,6 +146,7 @@ class AtomNAS(experiment.Method):
             recalibration_data=self.recalibration_data(context),
             callbacks=[*context.callbacks("search"), checkpoint],
             validation_data=data.validation,
+            validation_freq=preset.validation_freq,
         )
         history.history = checkpoint.history
         return history

@@ -83,6 +83,7 @@ _SMALL = AtomNASPreset(
     channel_multiple=1,
     search_epochs=40,
     train_epochs=40,
+    validation_freq=5,  # Epochs of two seconds are short.
     learning_rate=3e-3,
     # Two epochs, in which factors fall by about 1 / 100 a step, so that their
     # jitter around 0 is of that size.
@@ -91,7 +92,7 @@ _SMALL = AtomNASPreset(
     average_momentum=0.9,
     mask_learning_rate=0.02,
     min_dead_cost=0.1,
-    recalibration_images=256,
+    recalibration_images=512,
     bn_momentum=0.9,
 )
 
@@ -104,6 +105,7 @@ ATOMNAS = {
         batch_size=250,
         search_epochs=3,
         train_epochs=1,
+        validation_freq=1,
         ramp=0.5,
         recalibration_images=250,
         verify_samples=8,

@@ -105,6 +105,7 @@ class DMaskingNAS(experiment.Method):
             epochs=preset.search_epochs,
             callbacks=context.callbacks("search"),
             validation_data=data.validation,
+            validation_freq=preset.validation_freq,
         )
 
     def networks(self, context, architecture):

@@ -81,6 +81,7 @@ class FiGS(experiment.Method):
             epochs=preset.search_epochs,
             callbacks=context.callbacks("search"),
             validation_data=context.data.validation,
+            validation_freq=preset.validation_freq,
         )
 
     def networks(self, context, architecture):

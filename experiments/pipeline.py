@@ -118,6 +118,7 @@ def train(context, model, name):
         epochs=epochs,
         callbacks=context.callbacks(name),
         validation_data=context.data.validation,
+        validation_freq=context.preset.validation_freq,
     )
     result = {"fit_seconds": history.seconds, **facts(context, model)}
     print(f"{name}: test accuracy {result['test_accuracy']:.1%}", flush=True)

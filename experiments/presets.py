@@ -55,6 +55,9 @@ class Preset:
     train_epochs: int = dataclasses.field(
         metadata={"help": "Epochs of every training but the search."}
     )
+    validation_freq: int = dataclasses.field(
+        default=1, metadata={"help": "Epochs from one validation to the next."}
+    )
     learning_rate: float = dataclasses.field(
         metadata={"help": "Learning rate of weights, at the start."}
     )
