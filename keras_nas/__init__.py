@@ -19,6 +19,7 @@ from keras_nas.export import verify_export
 from keras_nas.layers import AtomicBlockScale
 from keras_nas.layers import BlockChoice
 from keras_nas.layers import ChannelMask
+from keras_nas.layers import ElasticMBConv
 from keras_nas.layers import FiGSMask
 from keras_nas.layers import LogisticSigmoidMask
 from keras_nas.layers import ResolutionSubsample
@@ -34,6 +35,7 @@ __all__ = [
     "BlockChoice",
     "ChannelMask",
     "Cost",
+    "ElasticMBConv",
     "ExpectedFLOPs",
     "ExpectedLatency",
     "ExpectedParams",

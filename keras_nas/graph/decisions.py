@@ -39,7 +39,10 @@ def mask_scales(flow, architecture=None):
             f"Masks without a decision: {sorted(set(names) - set(decisions))}. "
             f"Decisions without a mask: {sorted(set(decisions) - set(names))}."
         )
-    return [mask.scale_of(decisions[mask.leader().name]) for mask in flow.masks]
+    return [
+        mask.scale_of(*(decisions[leader.name] for leader in mask.leaders()))
+        for mask in flow.masks
+    ]
 
 
 def read_architecture(flow, scales=None):
@@ -66,7 +69,7 @@ def read_architecture(flow, scales=None):
 
 def deciders(flow):
     """Returns the masks that decide; others take over what they decide."""
-    return [mask for mask in flow.masks if mask.leader() is mask]
+    return [mask for mask in flow.masks if mask.leaders()[0] is mask]
 
 
 def _names(flow):

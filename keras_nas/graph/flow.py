@@ -19,6 +19,7 @@ from keras_nas.graph.tracing import default_training
 from keras_nas.graph.walk import ChannelGraph
 from keras_nas.graph.walk import walk
 from keras_nas.layers import Mask
+from keras_nas.layers.mask import masks_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -123,9 +124,9 @@ class ChannelFlow:
             *(wrap.layer for wrap in self.graph.wraps),
             *(node.operation for node in self.graph.nodes),
         ]:
-            if isinstance(layer, Mask):
-                for mask in (layer.leader(), layer):
-                    masks.setdefault(mask.identity(), mask)
+            for mask in masks_of(layer):
+                for one in (*mask.leaders(), mask):
+                    masks.setdefault(one.identity(), one)
         return list(masks.values())
 
     def mask_index(self, mask):

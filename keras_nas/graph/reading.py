@@ -119,6 +119,18 @@ class Reading(Valuation):
                 total = total * self._effective_size(tuple(sizes))
         return total
 
+    def expected(self, mask, values):
+        """Returns the mean of integers, one for each switch of a mask.
+
+        Args:
+            mask: Index of an exclusive mask.
+            values: List of integers.
+        """
+        weights = self._probabilities[mask]
+        if self.ops is np:
+            return int(np.dot(weights, values))
+        return self.ops.sum(weights * np.array(values, self.dtype))
+
     def kept(self, state):
         """Returns P(channel stays), `(channels,)`."""
         if self._known[self.flow.group[state.ids]].all():
@@ -147,12 +159,7 @@ class Reading(Valuation):
             return sizes[0]
         if sizes not in self._sizes:
             index = self.flow.mask_index(self.flow.resolutions.mask)
-            weights = self._probabilities[index]
-            if self.ops is np:
-                total = int(np.dot(weights, sizes))
-            else:
-                total = self.ops.sum(weights * np.array(sizes, self.dtype))
-            self._sizes[sizes] = total
+            self._sizes[sizes] = self.expected(index, sizes)
         return self._sizes[sizes]
 
     def _demand(self, tensor, demand, condition):
@@ -264,6 +271,9 @@ class Whole(Reading):
 
     def positions(self, tensor, axis, node):
         return static_positions(tensor, axis, node)
+
+    def expected(self, mask, values):
+        return max(values)
 
     def kept(self, state):
         return 1.0

@@ -23,7 +23,9 @@ class Resolutions:
 
     def __init__(self, flow):
         self.graph = flow.graph
-        leaders = {id(w.layer.leader()): w.layer for w in self.graph.wraps}
+        leaders = {
+            id(w.layer.leaders()[0]): w.layer for w in self.graph.wraps
+        }
         if len(leaders) > 1:
             names = [layer.name for layer in leaders.values()]
             raise ValueError(
@@ -31,7 +33,7 @@ class Resolutions:
                 "resolution each. Expected one choice for the whole network. "
                 "Pass the first one to the others as `decided_by`."
             )
-        self.mask = self.graph.wraps[0].layer.leader()
+        self.mask = self.graph.wraps[0].layer.leaders()[0]
         self._entries = self._find_entries(flow)
         self._check_between(flow)
         self.shapes = [

@@ -15,7 +15,7 @@ from keras_nas.graph.tracing import is_stock_layer
 from keras_nas.graph.tracing import required_arguments
 from keras_nas.graph.tracing import takes_training
 from keras_nas.graph.tracing import trace
-from keras_nas.layers import ResolutionSubsample
+from keras_nas.layers.resolution_wrapper import ResolutionWrapper
 
 
 @dataclasses.dataclass(eq=False)
@@ -30,7 +30,7 @@ class Node:
         index: Position in topological order.
         opaque: Why the inside of a custom layer could not be read, or
             `None`.
-        wrapper: The `ResolutionSubsample` that runs the call at several
+        wrapper: The `ResolutionWrapper` that runs the call at several
             resolutions, or `None`.
     """
 
@@ -64,10 +64,10 @@ class Node:
 
 @dataclasses.dataclass(eq=False)
 class Wrap:
-    """One call of a `ResolutionSubsample`, whose inside is inlined.
+    """One call of a `ResolutionWrapper`, whose inside is inlined.
 
     Attributes:
-        layer: The `ResolutionSubsample`.
+        layer: The `ResolutionWrapper`.
         entry: The `KerasTensor` that it is given.
         exit: The `KerasTensor` that it returns.
     """
@@ -172,7 +172,7 @@ class _Walker:
         self.training = None  # What an enclosing call was told, if anything.
         self.overrides = False  # Whether that holds for calls told otherwise.
         self.wraps = []
-        self.wrapper = None  # The `ResolutionSubsample` around what is walked.
+        self.wrapper = None  # The `ResolutionWrapper` around what is walked.
         self.alias = {}  # By id; `kept_alive` keeps the ids unique.
         self.kept_alive = []
 
@@ -246,7 +246,7 @@ class _Walker:
             self.training, self.overrides = told, is_graph(operation)
             self.inline(run, outputs)
             self.training, self.overrides = before
-            if isinstance(operation, ResolutionSubsample):
+            if isinstance(operation, ResolutionWrapper):
                 exit = self.resolve(outputs)
                 self.wraps.append(Wrap(operation, args[0], exit))
         return outputs
@@ -257,7 +257,7 @@ class _Walker:
             actual = args[0] if args else kwargs["inputs"]
             inputs = self.stand_ins(actual)
             return lambda: self.run(operation, inputs)
-        if isinstance(operation, ResolutionSubsample):
+        if isinstance(operation, ResolutionWrapper):
             inputs = self.stand_ins(args[0])
             return lambda: self.run_wrapped(operation, inputs)
         if not isinstance(operation, keras.layers.Layer):

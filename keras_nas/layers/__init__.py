@@ -3,6 +3,17 @@
 from keras_nas.layers.atomic_block_scale import AtomicBlockScale
 from keras_nas.layers.block_choice import BlockChoice
 from keras_nas.layers.channel_mask import ChannelMask
+from keras_nas.layers.elastic import ElasticBatchNormalization
+from keras_nas.layers.elastic import ElasticChannels
+from keras_nas.layers.elastic import ElasticChoice
+from keras_nas.layers.elastic import ElasticConv2D
+from keras_nas.layers.elastic import ElasticDense
+from keras_nas.layers.elastic import ElasticDepth
+from keras_nas.layers.elastic import ElasticDepthwiseConv2D
+from keras_nas.layers.elastic import ElasticDropout
+from keras_nas.layers.elastic import ElasticMBConv
+from keras_nas.layers.elastic import ElasticResolution
+from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
 from keras_nas.layers.mask import Mask
@@ -14,10 +25,21 @@ __all__ = [
     "AtomicBlockScale",
     "BlockChoice",
     "ChannelMask",
+    "ElasticBatchNormalization",
+    "ElasticChannels",
+    "ElasticChoice",
+    "ElasticConv2D",
+    "ElasticDense",
+    "ElasticDepth",
+    "ElasticDepthwiseConv2D",
+    "ElasticDropout",
+    "ElasticMBConv",
+    "ElasticResolution",
     "FiGSMask",
     "LogisticSigmoidMask",
     "Mask",
     "PerChannelMask",
     "ResolutionSubsample",
+    "running_child",
     "subsample",
 ]

@@ -50,7 +50,11 @@ class GumbelSoftmaxMask(Mask):
         self.decided_by = decided_by
 
     def leader(self):
+        """Returns the mask whose decision this one takes, perhaps its own."""
         return self if self.decided_by is None else self.decided_by.leader()
+
+    def leaders(self):
+        return [self.leader()]
 
     def identity(self):
         return id(self.leader()), self._switches.tobytes()

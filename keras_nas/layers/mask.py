@@ -46,13 +46,13 @@ class Mask(keras.layers.Layer):
         self._begun_steps = weakref.WeakSet()
         self._is_held = False
 
-    def leader(self):
-        """The mask whose decision this one takes; by default its own."""
-        return self
+    def leaders(self):
+        """Returns the masks whose decisions this one takes: its own."""
+        return [self]
 
     def identity(self):
         """Returns what masks have in common that are always switched alike."""
-        return id(self.leader())
+        return id(self)
 
     def add_temperature(self):
         """Returns a weight that holds `initial_temperature`.
@@ -119,7 +119,8 @@ class Mask(keras.layers.Layer):
         """Returns the switches at inference that `decision` stands for.
 
         Args:
-            decision: What `decision()` returned, perhaps read from a file.
+            decision: What `decision()` returned, perhaps read from a file. A
+                mask that follows several leaders takes one of each.
 
         Returns:
             NumPy float32 vector, zero where a switch is off.
@@ -149,6 +150,13 @@ class Mask(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+def masks_of(operation):
+    """Returns the masks that a layer asks, itself if it is one."""
+    if isinstance(operation, Mask):
+        return [operation]
+    return getattr(operation, "deciding_masks", [])
 
 
 def check_data_format(data_format):

@@ -9,15 +9,14 @@ from keras import ops
 
 from keras_nas.layers.gumbel_softmax_mask import GumbelSoftmaxMask
 from keras_nas.layers.mask import Mask
-from keras_nas.layers.mask import check_data_format
+from keras_nas.layers.resolution_wrapper import ResolutionWrapper
 from keras_nas.layers.subsampling import pair
 from keras_nas.layers.subsampling import put_back
-from keras_nas.layers.subsampling import spatial_axes
 from keras_nas.layers.subsampling import subsample
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
-class ResolutionSubsample(GumbelSoftmaxMask):
+class ResolutionSubsample(ResolutionWrapper, GumbelSoftmaxMask):
     """Learns at which input resolution a network works best for its cost.
 
     It wraps an operation F: a layer, a block or a whole network. F is run at
@@ -94,19 +93,15 @@ class ResolutionSubsample(GumbelSoftmaxMask):
         **kwargs,
     ):
         super().__init__(
-            temperature=temperature, decided_by=decided_by, seed=seed, **kwargs
+            resolutions=resolutions,
+            layer=layer,
+            may_repeat=decided_by is not None,
+            data_format=data_format,
+            temperature=temperature,
+            decided_by=decided_by,
+            seed=seed,
+            **kwargs,
         )
-        if not isinstance(layer, keras.layers.Layer):
-            raise ValueError(
-                "Invalid value received for argument `layer`. Expected a "
-                f"layer or model. Received: layer={layer!r}"
-            )
-        self.resolutions = _check_resolutions(
-            resolutions, may_repeat=decided_by is not None
-        )
-        self.layer = layer
-        self.data_format = check_data_format(data_format)
-        self.spatial_axes = spatial_axes(self.data_format)
 
     def build(self, input_shape):
         sizes = tuple(input_shape[a] for a in self.spatial_axes)
@@ -117,51 +112,9 @@ class ResolutionSubsample(GumbelSoftmaxMask):
                 f"resolutions={self.resolutions} and an input of the shape "
                 f"{tuple(input_shape)}"
             )
-        if not self.layer.built:
-            self.layer.build(self._shape_of_all(input_shape))
-        self._output_shapes = [
-            self._output_shape(input_shape, size) for size in self.resolutions
-        ]
-        number = len(self.resolutions)
-        self.add_options(self.resolutions, np.eye(number))
+        self.build_layer(input_shape)
+        self.add_options(self.resolutions, np.eye(len(self.resolutions)))
         self.built = True
-
-    def _shape_of_all(self, input_shape):
-        """Returns the shape of F's inputs, `None` where resolutions differ."""
-        shape = list(input_shape)
-        sizes = zip(*(pair(size) for size in self.resolutions), strict=True)
-        for axis, lengths in zip(self.spatial_axes, sizes, strict=True):
-            shape[axis] = lengths[0] if len(set(lengths)) == 1 else None
-        return tuple(shape)
-
-    def _output_shape(self, input_shape, size):
-        shape = list(input_shape)
-        for axis, length in zip(self.spatial_axes, pair(size), strict=True):
-            shape[axis] = length
-        try:
-            output = self.layer.compute_output_shape(tuple(shape))
-        except ValueError as error:
-            raise ValueError(
-                f"The layer '{self.layer.name}' in '{self.name}' does not take "
-                f"images of the shape {tuple(shape)}. Expected a layer that "
-                "takes images of any size, such as a model that begins with "
-                f"`keras.Input((None, None, 3))`. {error}"
-            ) from error
-        is_shape = isinstance(output, tuple) and len(output) in (2, 4)
-        if not is_shape or isinstance(output[0], tuple):
-            raise ValueError(
-                f"The layer '{self.layer.name}' in '{self.name}' must return "
-                "one tensor, a batch of images or of vectors. Received: a "
-                f"result of the shape {output}"
-            )
-        return output
-
-    @property
-    def output_resolutions(self):
-        """Sizes of what F returns, `(height, width)` for each resolution."""
-        return [
-            tuple(s[a] for a in self.spatial_axes) for s in self._output_shapes
-        ]
 
     def call(self, inputs, training=False):
         weights = self.weights_in_call(training)
@@ -229,43 +182,3 @@ class ResolutionSubsample(GumbelSoftmaxMask):
         for mask in self._masks():
             stack.enter_context(mask.held())
         return stack
-
-    def compute_output_shape(self, input_shape):
-        return tuple(self._output_shape(input_shape, self.resolutions[-1]))
-
-    def get_config(self):
-        config = {
-            "resolutions": self.resolutions,
-            "layer": keras.saving.serialize_keras_object(self.layer),
-            "data_format": self.data_format,
-        }
-        return {**super().get_config(), **config}
-
-    @classmethod
-    def from_config(cls, config):
-        layer = keras.saving.deserialize_keras_object(config["layer"])
-        return super().from_config({**config, "layer": layer})
-
-
-def _check_resolutions(resolutions, may_repeat):
-    if isinstance(resolutions, (list, tuple)) and resolutions:
-        sizes = [
-            pair(r) if isinstance(r, (int, list, tuple)) else ()
-            for r in resolutions
-        ]
-        step = 0 if may_repeat else 1
-        valid = all(
-            len(size) == 2 and all(type(s) is int and s > 0 for s in size)
-            for size in sizes
-        ) and all(
-            all(y >= x for x, y in zip(a, b, strict=True))
-            and sum(b) - sum(a) >= step
-            for a, b in zip(sizes, sizes[1:], strict=False)
-        )
-        if valid:
-            return [r if isinstance(r, int) else list(r) for r in resolutions]
-    raise ValueError(
-        "Invalid value received for argument `resolutions`. Expected a list "
-        "of increasing sizes, such as [96, 112, 128], or of pairs of them. "
-        f"Received: resolutions={resolutions!r}"
-    )

@@ -3,8 +3,6 @@
 import keras
 import numpy as np
 
-from keras_nas.slicing.rebuild import get_config
-
 
 class Piece:
     """One call of a layer that is being rebuilt.
@@ -28,7 +26,7 @@ class Piece:
         self.flow = cutter.flow
         self.reading = cutter.reading
         self.arguments = arguments
-        self.config = get_config(node.operation)
+        self.config = cutter.config_of(node.operation)
         self.weights = []
         self._cutter = cutter
 
@@ -165,6 +163,10 @@ class Piece:
     def scale(self):
         """Returns what the mask that is called has decided."""
         return self._cutter.scale(self.operation)
+
+    def scale_of_mask(self, mask):
+        """Returns what a mask that the layer asks has decided."""
+        return self._cutter.scale(mask)
 
     def fold(self, what):
         """Adds a line to the report."""

@@ -64,15 +64,15 @@ class Rebuilder:
         """
         args, kwargs = arguments
         if not isinstance(operation, keras.layers.Layer):
-            config = config or get_config(operation)
+            config = config or self.config_of(operation)
             copy = type(operation).from_config(config)
             copy.name = self.unique_name(operation.name)
             return copy(*args, **kwargs)
         if id(operation) in self.layers:
             return self.layers[id(operation)](*args, **kwargs)
-        config = dict(config or get_config(operation))
+        config = dict(config or self.config_of(operation))
         config["name"] = self.unique_name(operation.name)
-        layer = _from_config(operation, config)
+        layer = _from_config(self.class_of(operation), operation, config)
         self.layers[id(operation)] = layer
         outputs = layer(*args, **kwargs)
         if weights is None:
@@ -85,6 +85,14 @@ class Rebuilder:
             layer.finalize_state()  # Normalization computes with copies.
         layer.trainable = operation.trainable
         return outputs
+
+    def class_of(self, operation):
+        """Returns the class of the copy of an operation."""
+        return type(operation)
+
+    def config_of(self, operation):
+        """Returns the config of the copy of an operation."""
+        return get_config(operation, self.class_of(operation))
 
     def unique_name(self, name):
         """Returns `name`, with a number if it is taken."""
@@ -111,22 +119,26 @@ class Rebuilder:
         return self.tensors.get(id(value), value)
 
 
-def get_config(operation):
+def get_config(operation, cls=None):
     """Returns an operation's config.
+
+    Args:
+        operation: A layer, or an operation that is not a layer.
+        cls: A base class of it whose config is wanted; by default its own.
 
     Raises:
         ValueError: If its class has none, with the way to give it one.
     """
     try:
-        return operation.get_config()
+        return (cls or type(operation)).get_config(operation)
     except NotImplementedError as error:
         raise _not_copied(operation, error) from error
 
 
-def _from_config(layer, config):
+def _from_config(cls, layer, config):
     try:
         if not is_lambda_layer(layer):
-            return type(layer).from_config(config)
+            return cls.from_config(config)
         # Its code is already in this process. Bytes of it would not do: they
         # lack the names that the function refers to.
         copy = type(layer).from_config(config, safe_mode=False)

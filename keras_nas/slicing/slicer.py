@@ -108,6 +108,9 @@ class Cutter(Rebuilder):
         self.report.tied = tied_layers(self._groups)
         return model
 
+    def class_of(self, operation):
+        return getattr(operation, "plain_class", type(operation))
+
     def scale(self, mask):
         """Returns what a mask has decided: its switches at inference."""
         return self.mask_scales[self.flow.mask_index(mask)]

@@ -4,6 +4,7 @@ from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.big_nas_costs import CostTables
 from keras_nas.spaces.big_nas_rows import are_options
 from keras_nas.spaces.big_nas_rows import read_stages
+from keras_nas.spaces.big_nas_supernet import build_supernet
 from keras_nas.spaces.block_schema import is_size
 from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.decision_indices import decisions_of_indices
@@ -33,9 +34,6 @@ class BigNASSpace(SearchSpace):
 
     Decisions are called `resolution`, `stem_channels`, `stage1_channels`,
     `stage1_depth`, `stage1_kernel` and so on, and `head_channels`.
-
-    `supernet()` raises a `NotImplementedError`: the model that holds all
-    networks of the space, and its search, are to come.
 
     Args:
         name: String, the name that architectures and networks have.
@@ -155,6 +153,40 @@ class BigNASSpace(SearchSpace):
             momentum,
             epsilon,
         )
+
+    def supernet(self, classes=1000, **kwargs):
+        """Returns the model that holds all networks of the space.
+
+        Its decisions have the names of those of the space, and
+        `keras_nas.slice_model` cuts an architecture of the space out of it.
+
+        Args:
+            classes: Integer, the number of logits.
+            **kwargs: `dropout=0.2`, the rate in front of the classifier;
+                `zero_gamma=True`, whether the last BatchNormalization of each
+                block begins with scales of 0; `execution="sliced"`, to compute
+                only what is chosen, or `"masked"`, so that all shapes are
+                static; `synchronized=False`, `momentum=0.99` and
+                `epsilon=1e-3` of every BatchNormalization; `input_size`, the
+                size of the patches that are resized to all resolutions, by
+                default the largest of them; `seed` of the draws.
+
+        Returns:
+            A Functional model of images that returns logits.
+
+        Raises:
+            ValueError: If `classes` is not a positive integer.
+
+        Example:
+
+        >>> import keras_nas
+        >>> space = keras_nas.spaces.smoke_big_nas()
+        >>> model = space.supernet(classes=10)
+        >>> keras_nas.slice_model(model, space.smallest()).input_shape
+        (None, 6, 6, 3)
+        """
+        _check_size("classes", classes)
+        return build_supernet(self, classes, **kwargs)
 
     def sample_indices(self, n, seed):
         """Returns many architectures, drawn uniformly, as an array.

@@ -7,12 +7,13 @@ from keras_nas.graph.rules.depthwise import DepthwiseRule
 from keras_nas.graph.rules.grouped import GroupedConvRule
 from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.registry import register_rule
+from keras_nas.layers import ElasticConv2D
 
 _DEPTHWISE = DepthwiseRule()
 _GROUPED = GroupedConvRule()
 
 
-@register_rule(layers.Conv1D, layers.Conv2D, layers.Conv3D)
+@register_rule(layers.Conv1D, layers.Conv2D, layers.Conv3D, ElasticConv2D)
 class ConvRule(LinearRule):
     """Convolutions; with groups = input channels a depthwise one."""
 

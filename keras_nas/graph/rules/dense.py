@@ -6,9 +6,10 @@ from keras import layers
 from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
+from keras_nas.layers import ElasticDense
 
 
-@register_rule(layers.Dense)
+@register_rule(layers.Dense, ElasticDense)
 class DenseRule(LinearRule):
     def axis(self, node):
         return len(node.input_tensors[0].shape) - 1

@@ -10,6 +10,7 @@ from keras_nas.graph.rules.pass_through import is_homogeneous
 from keras_nas.graph.rules.pass_through import keeps_zero
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
+from keras_nas.layers import ElasticDepthwiseConv2D
 
 
 @register_rule(layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -52,10 +53,14 @@ class DepthwiseRule(Rule):
             return out
         return [reading.fold(out[0], index, state.length)]
 
+    def window(self, node, flow, reading):
+        """Returns the size of a filter, k * k."""
+        return int(np.prod(node.operation.kernel_size))
+
     def cost(self, node, flow, reading):
         layer, output = node.operation, node.output_tensors[0]
         n_out = reading.count(flow.state(output))
-        kernels = int(np.prod(layer.kernel_size)) * n_out
+        kernels = self.window(node, flow, reading) * n_out
         return {
             "macs": reading.positions(output, self.axis(node), node) * kernels,
             "kernels": kernels,
@@ -92,3 +97,31 @@ class DepthwiseRule(Rule):
         piece.weights = [kernel]
         if layer.use_bias:
             piece.weights.append(weights[1][columns] * scale)
+
+
+@register_rule(ElasticDepthwiseConv2D)
+class ElasticDepthwiseRule(DepthwiseRule):
+    """The centre of the kernel, of the size that is chosen."""
+
+    def window(self, node, flow, reading):
+        """Returns the expected size of a filter, sum_i p_i k_i * k_i."""
+        layer = node.operation
+        sizes = [size**2 for size in layer.kernel_sizes]
+        if layer.kernel_choice is None:
+            return sizes[0]
+        return reading.expected(flow.mask_index(layer.kernel_choice), sizes)
+
+    def constant(self, node, flow, values):
+        # Behind zero padding no channel is a constant but 0.
+        return [np.zeros(flow.state(node.output_tensors[0]).length)]
+
+    def build(self, piece):
+        super().build(piece)
+        layer, size = piece.operation, piece.operation.kernel_sizes[0]
+        if layer.kernel_choice is not None:
+            scale = piece.scale_of_mask(layer.kernel_choice)
+            size = layer.kernel_sizes[int(np.argmax(scale))]
+        start = (max(layer.kernel_sizes) - size) // 2
+        window = slice(start, start + size)
+        piece.config["kernel_size"] = size
+        piece.weights[0] = piece.weights[0][window, window]

@@ -7,6 +7,8 @@ from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
 from keras_nas.layers import AtomicBlockScale
 from keras_nas.layers import BlockChoice
+from keras_nas.layers import ElasticChannels
+from keras_nas.layers import ElasticDepth
 from keras_nas.layers import PerChannelMask
 
 
@@ -30,7 +32,7 @@ class MaskRule(Rule):
         return True
 
 
-@register_rule(PerChannelMask)
+@register_rule(PerChannelMask, ElasticChannels)
 class PerChannelMaskRule(MaskRule):
     """A masked channel is the constant 0."""
 
@@ -114,7 +116,7 @@ class AtomicBlockScaleRule(PerChannelMaskRule):
         return piece.rescale(piece.inputs[0], scale, offset)
 
 
-@register_rule(BlockChoice)
+@register_rule(BlockChoice, ElasticDepth)
 class BlockChoiceRule(MaskRule):
     """One of the inputs, or zeros; their channels are tied.
 

@@ -8,6 +8,7 @@ from keras.src.applications.convnext import LayerScale  # It has no other name.
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
+from keras_nas.layers import ElasticBatchNormalization
 
 
 def other_axis(node, flow, axis):
@@ -25,7 +26,7 @@ def affine_cost(node, flow, reading):
     return {"norm": (int(layer.scale) + int(layer.center)) * channels}
 
 
-@register_rule(layers.BatchNormalization)
+@register_rule(layers.BatchNormalization, ElasticBatchNormalization)
 class BatchNormalizationRule(PassThrough):
     """At inference an affine map. A masked channel behind it is no longer 0.
 

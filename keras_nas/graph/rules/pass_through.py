@@ -7,6 +7,7 @@ from keras.src.applications.convnext import StochasticDepth
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
 from keras_nas.graph.rules.rule import call_on_constants
+from keras_nas.layers import ElasticDropout
 
 _activations = keras.activations
 
@@ -110,6 +111,7 @@ class PassThrough(Rule):
 
 @register_rule(
     layers.Dropout,
+    ElasticDropout,
     layers.SpatialDropout1D,
     layers.SpatialDropout2D,
     layers.SpatialDropout3D,

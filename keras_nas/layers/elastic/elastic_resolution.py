@@ -1,0 +1,96 @@
+"""A network whose input has one of several sizes."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_nas.layers.elastic.elastic_mask import ElasticMask
+from keras_nas.layers.resolution_wrapper import ResolutionWrapper
+from keras_nas.layers.subsampling import pair
+
+
+@keras.saving.register_keras_serializable(package="keras_nas")
+class ElasticResolution(ResolutionWrapper, ElasticMask):
+    """Resizes images to the size that an `ElasticChoice` says, and runs F.
+
+    Use it around a whole network. Images are resized by bicubic
+    interpolation, all children from the same patch (Section 3.1, "Inplace
+    Distillation"). The network that `keras_nas.slice_model` cuts out takes
+    images of the chosen size, resized by `keras.ops.image.resize` in the same
+    way.
+
+    Args:
+        resolutions: List of increasing integers, heights and widths, or of
+            pairs (height, width), one for each option of the choice.
+        layer: F, a layer or model with one input and one output that takes
+            images of any size.
+        decided_by: The `ElasticChoice`.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
+        **kwargs: Base layer keyword arguments, such as `name`.
+
+    Call arguments:
+        inputs: Float tensor, a batch of images of any size.
+        training: Boolean; a resolution is drawn in training.
+
+    Raises:
+        ValueError: If the resolutions are not such sizes.
+
+    Reference:
+        BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage
+        Models, Section 3.1 and Appendix B.
+
+    Example:
+
+    >>> import keras, keras_nas, numpy as np
+    >>> from keras_nas.layers import ElasticChoice, ElasticResolution
+    >>> size = ElasticChoice([8, 12], name="size")
+    >>> pool = keras.layers.GlobalAveragePooling2D()
+    >>> ElasticResolution([8, 12], pool, size)(np.ones((1, 16, 16, 3))).shape
+    TensorShape([1, 3])
+    """
+
+    def __init__(
+        self, resolutions, layer, decided_by, data_format=None, **kwargs
+    ):
+        kwargs.pop("execution", None)  # There is one way only.
+        super().__init__(
+            resolutions=resolutions,
+            layer=layer,
+            data_format=data_format,
+            decided_by=decided_by,
+            **kwargs,
+        )
+        expected = self.shape_of_options
+        if len(expected) != 1 or expected[0] != len(self.resolutions):
+            raise ValueError(
+                "Invalid value received for argument `decided_by`. Expected "
+                f"an `ElasticChoice` of {len(self.resolutions)} options, one "
+                f"for each resolution. Received: {self.decided_by}"
+            )
+        self.set_switches(np.eye(len(self.resolutions)))
+
+    def build(self, input_shape):
+        self.build_layer(input_shape)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        index = self.index(training)
+        if isinstance(index, int):
+            return self._run(inputs, index, training)
+        branches = [
+            lambda i=i: self._run(inputs, i, training)
+            for i in range(len(self.resolutions))
+        ]
+        return ops.switch(index, branches)
+
+    def _run(self, inputs, index, training):
+        size = pair(self.resolutions[index])
+        if tuple(inputs.shape[a] for a in self.spatial_axes) != size:
+            inputs = ops.image.resize(
+                inputs,
+                size,
+                interpolation="bicubic",
+                data_format=self.data_format,
+            )
+        return self.layer(inputs, training=training)
