@@ -10,7 +10,12 @@ from keras import tree
 
 # While it measures, a layer keeps nothing of earlier batches, and its
 # statistics are those of its own inputs, as they are.
-_WHILE_MEASURING = {"momentum": 0.0, "synchronized": False, "renorm": False}
+_WHILE_MEASURING = {
+    "momentum": 0.0,
+    "synchronized": False,
+    "renorm": False,
+    "accumulates": True,  # Of an `ElasticBatchNormalization`.
+}
 
 
 def recalibrate_batch_norm(model, dataset, steps):
@@ -143,15 +148,19 @@ class _Meter:
         self.layer = layer
         self.variables = [layer.moving_mean, layer.moving_variance]
         self.before = [_float64(v) for v in self.variables]
-        self.options = {name: getattr(layer, name) for name in _WHILE_MEASURING}
+        self.options = {
+            name: getattr(layer, name)
+            for name in _WHILE_MEASURING
+            if hasattr(layer, name)
+        }
         self.replaced = vars(layer).get("call")
         self.call = layer.call
         self.count = 0
         self.mean = self.deviation = 0.0  # The sum of squared deviations.
 
     def start(self):
-        for name, value in _WHILE_MEASURING.items():
-            setattr(self.layer, name, value)
+        for name in self.options:
+            setattr(self.layer, name, _WHILE_MEASURING[name])
         for variable in self.variables:
             # What is not finite would stay, even with a momentum of 0.
             variable.assign(np.zeros(variable.shape))

@@ -1,0 +1,366 @@
+"""BigNAS: one training of all networks of a space at once."""
+
+import itertools
+
+import keras
+from keras import ops
+
+from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import check_has_masks
+from keras_nas.graph.decisions import deciders
+from keras_nas.graph.decisions import read_architecture
+from keras_nas.layers import ElasticChoice
+from keras_nas.layers import running_child
+from keras_nas.search.children import ChildrenValidation
+from keras_nas.search.children import training_resolutions
+from keras_nas.slicing import slice_model
+from keras_nas.spaces.architecture import Architecture
+from keras_nas.training.batch_norm import recalibrate_with
+
+
+class BigNAS(keras.Model):
+    """Trains a network that contains networks of many sizes.
+
+    Wrap a supernet, of `keras_nas.spaces.BigNASSpace.supernet`, or a model of
+    your own with elastic layers such as `keras_nas.ElasticMBConv`. Compile
+    and fit it like any model. Then every child can be cut out, as it is, with
+    `export_model(architecture)`; `keras_nas.search.CoarseToFine` finds the
+    best one of a budget.
+
+    Each step trains the biggest child, a few random ones and the smallest
+    one (the sandwich rule), and adds their gradients up. The biggest learns
+    from the labels, the others from its predictions (inplace distillation).
+    All see the same images, each at its own resolution: the biggest at the
+    largest, the smallest at the smallest, and each random one at one of those
+    between (Appendix B), so that all shapes are known. What a random child
+    is, is a function of the seed, the names of the choices and the step.
+
+    The learning rate should not fall below a twentieth of what it began with:
+    see `keras_nas.training.ConstantEnding`.
+
+    Each epoch logs the loss and the metrics of the biggest child, and
+    `children_loss`, the mean of the others; with validation data, `val_`
+    metrics of the biggest child, and `val_smallest_` metrics of the smallest
+    one, both with statistics of BatchNormalization of their own.
+
+    Args:
+        model: A built model with elastic layers that returns logits.
+        random_children: Integer, N of the sandwich rule.
+        distillation: Boolean, whether children learn from the predictions of
+            the biggest one, or else from the labels.
+        regularize: `"biggest"`, to apply Dropout (where it is an
+            `ElasticDropout`) and weight decay to the biggest child only, or
+            `"all"`, to apply them to each.
+        weight_decay: Float, the weight of half of the squares of all kernels
+            in the loss; 1e-5 in the paper. With `"all"` it counts once for
+            each child. Leave that of the optimizer at `None`.
+        resolutions: List of the resolutions to train at, some of those of the
+            model; by default all. The paper selects among more than it trains
+            at.
+        recalibration_steps: Integer, batches of training data from which the
+            statistics of a child are computed before it is evaluated.
+        **kwargs: `keras.Model` keyword arguments, such as `name`.
+
+    Raises:
+        ValueError: If the model is not a built Keras 3 model with elastic
+            choices only, or an argument is invalid.
+
+    Reference:
+        BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage
+        Models, Section 3.1.
+
+    Example:
+
+    >>> import keras, keras_nas, numpy as np
+    >>> space = keras_nas.spaces.smoke_big_nas()
+    >>> search = keras_nas.search.BigNAS(space.supernet(classes=2))
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> search.compile("rmsprop", loss)
+    >>> x, y = np.ones((32, 8, 8, 3), "float32"), np.zeros(32)
+    >>> history = search.fit(x, y, batch_size=16, verbose=0)
+    >>> search.export_model(space.smallest(), [x]).input_shape
+    (None, 6, 6, 3)
+    """
+
+    def __init__(
+        self,
+        model,
+        random_children=2,
+        distillation=True,
+        regularize="biggest",
+        weight_decay=0.0,
+        resolutions=None,
+        recalibration_steps=16,
+        **kwargs,
+    ):
+        flow = flow_of(model)
+        check_has_masks(flow)
+        choices = deciders(flow)
+        _check(choices, random_children, regularize, weight_decay)
+        if type(recalibration_steps) is not int or recalibration_steps < 1:
+            raise ValueError(
+                "Invalid value received for argument `recalibration_steps`. "
+                "Expected a positive integer. Received: "
+                f"recalibration_steps={recalibration_steps!r}"
+            )
+        super().__init__(**kwargs)
+        self.model = model
+        self.random_children = random_children
+        self.distillation = bool(distillation)
+        self.regularize, self.weight_decay = regularize, float(weight_decay)
+        self.recalibration_steps = recalibration_steps
+        self._choices = {choice.name: choice for choice in choices}
+        mask = flow.resolutions and flow.resolutions.mask
+        self._resolution = mask.name if mask else None
+        self._resolutions = training_resolutions(mask, resolutions)
+        self._children_loss = keras.metrics.Mean(name="children_loss")
+        self._decay = None
+
+    def call(self, inputs, training=None):
+        if not training:
+            return self.model(inputs, training=False)
+        with self._running(self._biggest(), is_regularized=True):
+            return self.model(inputs, training=True)
+
+    def compute_loss(
+        self,
+        x=None,
+        y=None,
+        y_pred=None,
+        sample_weight=None,
+        training=True,
+    ):
+        if not training:
+            return super().compute_loss(x, y, y_pred, sample_weight, False)
+        self._decay = self._weight_decay()
+        try:
+            loss = super().compute_loss(x, y, y_pred, sample_weight, True)
+        finally:
+            self._decay = None
+        children = [
+            self._child_loss(child, x, y, y_pred, sample_weight)
+            for child in [*self._random(), self._smallest()]
+        ]
+        self._children_loss.update_state(sum(children) / len(children))
+        return sum(children, loss)
+
+    def _child_loss(self, child, x, y, teacher, sample_weight):
+        with self._running(child, self.regularize == "all"):
+            logits = self.model(x, training=True)
+        if not self.distillation:
+            return self._compile_loss(y, logits, sample_weight)
+        target = ops.softmax(ops.cast(ops.stop_gradient(teacher), "float32"))
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        return loss(target, ops.cast(logits, "float32"), sample_weight)
+
+    def _weight_decay(self):
+        children = self.random_children + 2 if self.regularize == "all" else 1
+        return (0.5 * self.weight_decay * children) * sum(
+            ops.sum(ops.square(ops.cast(v, "float32")))
+            for v in self.trainable_variables
+            if v.name.endswith("kernel")
+        )
+
+    @property
+    def losses(self):
+        decay = [self._decay] if self._decay is not None else []
+        return [*super().losses, *(decay if self.weight_decay else [])]
+
+    def _biggest(self):
+        child = {n: len(c.options) - 1 for n, c in self._choices.items()}
+        return self._at(child, -1)
+
+    def _smallest(self):
+        return self._at(dict.fromkeys(self._choices, 0), 0)
+
+    def _random(self):
+        """Returns the random children of the step that this call begins."""
+        draws = {}
+        for name, choice in self._choices.items():
+            choice.seed_generator.advance()
+            if self.random_children and name != self._resolution:
+                draws[name] = choice.draw(self.random_children)
+        places = self._resolutions
+        between = places[1:-1] or places
+        step = max(1, len(between) / max(1, self.random_children))
+        return [
+            self._at(
+                {name: drawn[i] for name, drawn in draws.items()},
+                places.index(between[int(i * step) % len(between)]),
+            )
+            for i in range(self.random_children)
+        ]
+
+    def _at(self, child, place):
+        """Returns a child at one of the resolutions to train at."""
+        if self._resolution is None:
+            return child
+        return {**child, self._resolution: self._resolutions[place]}
+
+    def _running(self, child, is_regularized):
+        pairs = [(self._choices[name], i) for name, i in child.items()]
+        return running_child(pairs, is_regularized)
+
+    def fit(
+        self,
+        x=None,
+        *args,
+        validation_data=None,
+        validation_freq=1,
+        recalibration_data=None,
+        callbacks=None,
+        **kwargs,
+    ):
+        """Trains all children; arguments as in `keras.Model.fit`.
+
+        Args:
+            x: Training data.
+            *args: As in `keras.Model.fit`.
+            validation_data: Data to evaluate the biggest and the smallest
+                child on.
+            validation_freq: Integer, after how many epochs.
+            recalibration_data: Batches of training data, from which the
+                statistics of children are computed; by default `x`, if it is
+                a data set. Only read with validation data.
+            callbacks: As in `keras.Model.fit`.
+            **kwargs: As in `keras.Model.fit`.
+
+        Returns:
+            The `History`.
+        """
+        callbacks = keras.tree.flatten(callbacks or [])
+        if validation_data is not None:
+            data = x if recalibration_data is None else recalibration_data
+            validation = ChildrenValidation(
+                validation_data, data, validation_freq
+            )
+            callbacks = [validation, *callbacks]
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def choose(self, architecture):
+        """Makes one child the network that runs at inference.
+
+        Args:
+            architecture: An `Architecture` with an option for each choice.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
+        self.check(architecture)
+        for name, option in architecture.decisions.items():
+            self._choices[name].choose(option)
+
+    def check(self, architecture):
+        """Raises a `ValueError` unless an architecture fits the model."""
+        is_one = isinstance(architecture, Architecture)
+        names = set(architecture.decisions) if is_one else None
+        if names != set(self._choices):
+            raise ValueError(
+                "Invalid value received for argument `architecture`. Expected "
+                "a `keras_nas.Architecture` with the decisions "
+                f"{sorted(self._choices)}. Received: "
+                f"{sorted(names) if is_one else architecture!r}"
+            )
+        for name, option in architecture.decisions.items():
+            self._choices[name].scale_of(option)
+
+    def smallest(self):
+        """Returns the `Architecture` of the first options."""
+        return self._architecture(0)
+
+    def biggest(self):
+        """Returns the `Architecture` of the last options."""
+        return self._architecture(-1)
+
+    def architecture(self):
+        """Returns the `Architecture` that runs at inference."""
+        return read_architecture(flow_of(self.model))
+
+    def _architecture(self, index):
+        decisions = {n: c.options[index] for n, c in self._choices.items()}
+        return Architecture(self.model.name, decisions)
+
+    def recalibrate(self, architecture, batches):
+        """Makes a child the network that runs, with statistics of its own.
+
+        Args:
+            architecture: An `Architecture` with an option for each choice.
+            batches: Iterable of batches of training data, of which
+                `recalibration_steps` are read at most.
+
+        Returns:
+            The number of images used.
+        """
+        self.choose(architecture)
+        batches = itertools.islice(iter(batches), self.recalibration_steps)
+        return recalibrate_with(self.model, batches)
+
+    def evaluate_child(self, architecture, batches, data):
+        """Returns what a child achieves, without cutting it out.
+
+        Args:
+            architecture: An `Architecture` with an option for each choice.
+            batches: As in `recalibrate`.
+            data: Data set to evaluate on, or a tuple of arrays.
+
+        Returns:
+            Dictionary from the names of the loss and of metrics to floats.
+        """
+        self.recalibrate(architecture, batches)
+        arguments = data if isinstance(data, tuple) else (data,)
+        results = self.evaluate(*arguments, verbose=0, return_dict=True)
+        results.pop("children_loss", None)  # There are none but in training.
+        return results
+
+    def export_model(self, architecture=None, batches=None):
+        """Cuts a child out, as a plain model with the weights it has.
+
+        Args:
+            architecture: An `Architecture` with an option for each choice; by
+                default that of the network that runs at inference.
+            batches: As in `recalibrate`; by default statistics are those of
+                the last recalibration, which had better been the child's.
+
+        Returns:
+            A Functional model of stock layers, of images of the child's
+            resolution.
+        """
+        architecture = architecture or self.architecture()
+        if batches is not None:
+            self.recalibrate(architecture, batches)
+        return slice_model(self.model, architecture)
+
+    def get_config(self):
+        raise NotImplementedError(
+            "A search is not saved as a whole. Save its weights with "
+            "`save_weights`, the supernet with `search.model.save`, or a child "
+            "with `search.export_model(architecture).save`; "
+            "`keras_nas.training.Checkpoint` saves all to resume a training."
+        )
+
+
+def _check(choices, random_children, regularize, weight_decay):
+    others = [c.name for c in choices if not isinstance(c, ElasticChoice)]
+    if others:
+        raise ValueError(
+            "`keras_nas.search.BigNAS` trains models whose masks follow an "
+            "`ElasticChoice`, such as those of `keras_nas.ElasticMBConv`. "
+            f"Received others: {others}"
+        )
+    if type(random_children) is not int or random_children < 0:
+        raise ValueError(
+            "Invalid value received for argument `random_children`. Expected "
+            "an integer >= 0. Received: "
+            f"random_children={random_children!r}"
+        )
+    if regularize not in ("biggest", "all"):
+        raise ValueError(
+            "Invalid value received for argument `regularize`. Expected "
+            f"'biggest' or 'all'. Received: regularize={regularize!r}"
+        )
+    is_number = isinstance(weight_decay, (int, float))
+    if not is_number or not weight_decay >= 0:
+        raise ValueError(
+            "Invalid value received for argument `weight_decay`. Expected a "
+            f"float >= 0. Received: weight_decay={weight_decay!r}"
+        )

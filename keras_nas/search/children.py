@@ -1,0 +1,75 @@
+"""What BigNAS does with some of its children: train, and validate."""
+
+import keras
+
+
+class ChildrenValidation(keras.callbacks.Callback):
+    """Evaluates the biggest and the smallest child of a `BigNAS`.
+
+    Args:
+        validation_data: Data to evaluate on, as of `keras.Model.evaluate`.
+        recalibration_data: Iterable of batches of training data.
+        freq: Integer, after how many epochs.
+
+    Raises:
+        ValueError: If the data can be read only once, or cannot be read in
+            batches.
+    """
+
+    def __init__(self, validation_data, recalibration_data, freq=1):
+        super().__init__()
+        data = recalibration_data
+        if hasattr(data, "shape") or hasattr(data, "__next__"):
+            raise ValueError(
+                "The statistics of BatchNormalization of a child are computed "
+                "from batches of training data before it is evaluated. "
+                "Expected `recalibration_data`, a data set or a list of "
+                "batches, that can be read several times. Received: "
+                f"{type(data).__name__}"
+            )
+        self.validation_data, self.freq = validation_data, freq
+        self.recalibration_data = recalibration_data
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.freq:
+            return
+        logs = {} if logs is None else logs
+        search = self.model
+        for name, child in (
+            ("smallest_", search.smallest()),
+            ("", search.biggest()),  # Last, so that it is what runs after.
+        ):
+            results = search.evaluate_child(
+                child, self.recalibration_data, self.validation_data
+            )
+            logs.update({f"val_{name}{k}": v for k, v in results.items()})
+
+
+def training_resolutions(choice, resolutions):
+    """Returns the indices of the resolutions that are trained.
+
+    Args:
+        choice: The choice of the resolution, or `None` if there is none.
+        resolutions: List of some of its options, increasing, or `None` for
+            all of them.
+
+    Raises:
+        ValueError: If they are something else.
+    """
+    if choice is None:
+        if resolutions is not None:
+            raise ValueError(
+                "Invalid value received for argument `resolutions`. Expected "
+                "None, since the model has one resolution only. Received: "
+                f"resolutions={resolutions!r}"
+            )
+        return []
+    if resolutions is None:
+        return list(range(len(choice.options)))
+    is_list = isinstance(resolutions, (list, tuple)) and len(resolutions)
+    if not is_list or any(r not in choice.options for r in resolutions):
+        raise ValueError(
+            "Invalid value received for argument `resolutions`. Expected some "
+            f"of {choice.options}. Received: resolutions={resolutions!r}"
+        )
+    return sorted({choice.options.index(r) for r in resolutions})
