@@ -35,7 +35,7 @@ class CostTables:
         for stage in space.stages:
             keys = stage.options()
             self.keys.append(("resolution", before, *keys))
-            self._tables.append(_stage_table(stage, channels, sizes))
+            self._tables.append(_stage_table(stage, sizes))
             sizes = -(-sizes // stage.stride)
             before, channels = next(iter(keys)), stage.channels
         self.keys.append(("resolution", before, "head_channels"))
@@ -112,12 +112,13 @@ def _count(block, classes=None):
     return count
 
 
-def _stage_table(stage, cins, sizes):
+def _stage_table(stage, sizes):
     """Returns the table by resolution, both channels, depth and kernel."""
-    shape = (len(cins), len(stage.channels), len(stage.kernels), len(sizes), 2)
+    cins, couts, kernels = stage.before, stage.channels, stage.kernels
+    shape = (len(cins), len(couts), len(kernels), len(sizes), 2)
     first, other = np.zeros((2, *shape), "int64")
-    for k, kernel in enumerate(stage.kernels):
-        for o, cout in enumerate(stage.channels):
+    for k, kernel in enumerate(kernels):
+        for o, cout in enumerate(couts):
             for i, cin in enumerate(cins):
                 count = _count(stage.first(cin, cout, kernel))
                 first[i, o, k] = count.at(sizes)

@@ -14,6 +14,8 @@ class BigNASStage:
     Attributes:
         name: String such as `"stage3"`, as its decisions are named.
         expansion: Integer, channels inside a block over those of its input.
+        before: Tuple of increasing integers, what there is to choose from for
+            the channels of its input.
         channels: Tuple of increasing integers to choose from.
         depths: Tuple of increasing integers, numbers of blocks.
         stride: Integer, that of the first block.
@@ -22,6 +24,7 @@ class BigNASStage:
 
     name: str
     expansion: int
+    before: tuple
     channels: tuple
     depths: tuple
     stride: int
@@ -36,8 +39,15 @@ class BigNASStage:
         }
 
     def first(self, cin, cout, kernel):
-        """Returns the dictionary of the first block."""
-        return self._block(cin, cout, kernel, self.stride)
+        """Returns the dictionary of the first block.
+
+        Whether there is a convolution in its shortcut is the same for all
+        networks of a space, even those whose `cin` is `cout`, so that each of
+        them is a slice of the biggest.
+        """
+        block = self._block(cin, cout, kernel, self.stride)
+        may_change = len({*self.before, *self.channels}) > 1
+        return {**block, "shortcut_conv": may_change}
 
     def other(self, channels, kernel):
         """Returns the dictionary of each of the other blocks."""
@@ -58,11 +68,13 @@ class BigNASStage:
         }
 
 
-def read_stages(rows):
+def read_stages(rows, stem):
     """Returns the stages that the rows of a table describe.
 
     Args:
         rows: List of `(t, c, n, s, kernels)` as `BigNASSpace` takes them.
+        stem: Tuple of increasing integers, what there is to choose from for
+            the channels in front of the first stage.
 
     Returns:
         Tuple of `BigNASStage`, front to back.
@@ -75,7 +87,7 @@ def read_stages(rows):
             "Invalid value received for argument `rows`. Expected a list of "
             f"(t, c, n, s, kernels). Received: {str(rows)[:200]}"
         )
-    stages = []
+    stages, before = [], tuple(stem)
     for index, row in enumerate(rows):
         is_row = isinstance(row, (list, tuple)) and len(row) == 5
         _expect(index, is_row, "t", "(t, c, n, s, kernels)", row)
@@ -85,8 +97,9 @@ def read_stages(rows):
         for field, value in {"c": c, "n": n, "kernels": kernels}.items():
             expected = "a list of increasing positive integers"
             _expect(index, are_options(value), field, expected, value)
-        options = tuple(c), tuple(n), s, tuple(kernels)
+        options = before, tuple(c), tuple(n), s, tuple(kernels)
         stages.append(BigNASStage(f"stage{index + 1}", t, *options))
+        before = tuple(c)
     return tuple(stages)
 
 

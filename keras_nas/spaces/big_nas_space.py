@@ -27,10 +27,13 @@ class BigNASSpace(SearchSpace):
     A block is a 1x1 convolution to `t` times the channels of its input, which
     is left out where `t` is 1, a depthwise convolution, squeeze-excite with a
     quarter of the channels of the block's input inside, and a 1x1 convolution.
-    Every block has a shortcut: its input, averaged over the stride, and
-    through a 1x1 convolution without BatchNorm where the channels differ. A
-    3x3 convolution is in front of the stages, a 1x1 convolution behind them;
-    all activations are swish.
+    Every block has a shortcut: its input, averaged over the stride, and in
+    the first block of a stage through a 1x1 convolution without BatchNorm. It
+    is left out only where the space has one and the same number of channels
+    before and in the stage; where the space lets them differ, networks in
+    which they happen to be equal have it, too, as the supernet does. A 3x3
+    convolution is in front of the stages, a 1x1 convolution behind them; all
+    activations are swish.
 
     Decisions are called `resolution`, `stem_channels`, `stage1_channels`,
     `stage1_depth`, `stage1_kernel` and so on, and `head_channels`.
@@ -91,7 +94,7 @@ class BigNASSpace(SearchSpace):
         _check_size("stem_stride", stem_stride)
         self.stem, self.stem_stride = tuple(stem), stem_stride
         self.head, self.resolutions = tuple(head), tuple(resolutions)
-        self.stages = read_stages(rows)
+        self.stages = read_stages(rows, self.stem)
         self._tables = None
         super().__init__(name, self._all_options())
 

@@ -58,6 +58,7 @@ _OPTIONAL = {
         "se_hidden": (None, _SIZE),
         "se_act": (None, _ACT),
         "se_gate": (None, _one_of(_GATES)),
+        "shortcut_conv": (None, _BOOL),
     },
 }
 
@@ -117,9 +118,24 @@ def _complete_mbconv(block, expect):
     stays = cin == cout and block["stride"] == 1
     expected = "None or 'avgpool/1x1' where the shape changes"
     expect(stays or block["residual"] != "add", "residual", expected, "'add'")
+    _complete_shortcut(block, expect)
     is_hard = "sehsig" in str(block.get("op"))
     block["se_gate"] = block["se_gate"] or _GATES[is_hard]
     block["se_act"] = block["se_act"] or block["act"]
+
+
+def _complete_shortcut(block, expect):
+    """Adds whether there is a convolution in the shortcut, and checks it."""
+    given, residual = block["shortcut_conv"], block["residual"]
+    is_pooled = residual == "avgpool/1x1"
+    changes = block["cin"] != block["cout"]
+    if given is None:
+        block["shortcut_conv"] = is_pooled and changes
+        return
+    expected = f"nothing with the residual {residual!r}"
+    expect(is_pooled, "shortcut_conv", expected, given)
+    expected = "true where cin and cout differ"
+    expect(given or not changes, "shortcut_conv", expected, given)
 
 
 def _expect(index, condition, field, expected, received):

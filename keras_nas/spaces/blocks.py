@@ -30,12 +30,13 @@ def build_from_blocks(
       convolution, BatchNorm, activation.
     - `mbconv`: `cin`, `cout`, `kernels`, `mid`, `stride`, `act`, `residual`,
       `expand` (by default unless `mid == [cin]`), `groups_pw=1`,
-      `se_hidden=None`, `se_act=act`, `se_gate="sigmoid"`, `bias=False`. For
-      each kernel size a 1x1 convolution to its share of `mid` and a depthwise
-      one; squeeze-excite of their concatenation; a 1x1 convolution.
-      `residual` is `None`, `"add"`, or `"avgpool/1x1"`: an average pool by
-      the stride and, where the channels differ, a 1x1 convolution. With
-      groups, channels are shuffled before the depthwise convolution.
+      `se_hidden=None`, `se_act=act`, `se_gate="sigmoid"`, `bias=False`,
+      `shortcut_conv=(cin != cout)`. For each kernel size a 1x1 convolution to
+      its share of `mid` and a depthwise one; squeeze-excite of their
+      concatenation; a 1x1 convolution. `residual` is `None`, `"add"`, or
+      `"avgpool/1x1"`: an average pool by the stride and, where the channels
+      differ or `shortcut_conv` says so, a 1x1 convolution. With groups,
+      channels are shuffled before the depthwise convolution.
     - `skip`: `cin`, `cout`, `stride`. Nothing where the shape stays,
       otherwise a 1x1 convolution, BatchNorm, ReLU.
     - `ir_pool`: `cin`, `mid`, `cout`, `act`, `flatten=False`. A 1x1
@@ -223,7 +224,7 @@ def _pooled_shortcut(x, name, block):
             block["stride"], padding="same", name=f"{name}_pool"
         )
         x = pool(x)
-    if block["cin"] == block["cout"]:
+    if not block["shortcut_conv"]:
         return x
     return layers.Conv2D(block["cout"], 1, use_bias=False, name=name)(x)
 

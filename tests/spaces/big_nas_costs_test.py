@@ -47,7 +47,8 @@ def by_hand(architecture, classes=1000):
                 params += c * mid + 2 * mid
             if block == 0:
                 size //= stride
-            weights = k * k * mid + mid * cout + (c * cout) * (c != cout)
+            # All stages of these spaces may change the channels.
+            weights = k * k * mid + mid * cout + (c * cout) * (block == 0)
             macs += weights * size**2 + 2 * mid * squeezed
             params += weights + 2 * mid * squeezed + squeezed + mid
             params += 2 * mid + 2 * cout
@@ -129,6 +130,19 @@ def test_a_space_without_decisions():
         macs, params = space.costs(architectures)
         assert macs.tolist() == [cost.macs] * 2
         assert params.tolist() == [cost.params] * 2
+
+
+def test_networks_in_which_the_channels_stay():
+    """Where the space lets them change, the shortcut has its kernel."""
+    rows = [(1, [4], [1, 2], 1, [3]), (2, [4, 6], [1], 2, [3])]
+    space = spaces.BigNASSpace("stays", rows, [4], 1, [8], [8])
+    every = space.from_indices(np.argwhere(np.ones((2, 2))))
+    assert_costs_are_those_of_networks(space, every, 10)
+    kernels = [
+        {x.name for x in space.build(a).layers if x.name.endswith("_shortcut")}
+        for a in every
+    ]
+    assert kernels == 2 * [{"block2_shortcut"}] + 2 * [{"block3_shortcut"}]
 
 
 def test_no_network_at_all():

@@ -96,13 +96,52 @@ def test_every_block_has_a_shortcut():
     adds = [x.name for x in model.layers if x.name.endswith("_add")]
     assert adds == ["block1_add", "block2_add"]
     names = [x.name for x in model.layers if "shortcut" in x.name]
-    assert names == ["block2_shortcut_pool", "block2_shortcut"]
+    every = ["block1_shortcut", "block2_shortcut_pool", "block2_shortcut"]
+    assert names == every
     assert model.get_layer("block2_shortcut_pool").pool_size == (2, 2)
     assert not model.get_layer("block2_shortcut").use_bias
-    # Channels stay, positions do not: the pool alone.
+    # Also where the channels of the network, but not of the space, stay.
     model = TINY.build(with_values(12, 8, 1, 8, 1, 3))
     names = [x.name for x in model.layers if "shortcut" in x.name]
-    assert names == ["block1_shortcut", "block2_shortcut_pool"]
+    assert names == every
+
+
+def test_where_the_space_keeps_the_channels_shortcuts_have_no_kernel():
+    rows = [(1, [4], [1, 2], 1, [3]), (2, [4], [1], 2, [3])]
+    space = BigNASSpace("same", rows, [4], 2, [16], [10, 12])
+    for architecture in (space.smallest(), space.biggest()):
+        model = space.build(architecture)
+        names = [x.name for x in model.layers if "shortcut" in x.name]
+        assert [name.split("_", 1)[1] for name in names] == ["shortcut_pool"]
+
+
+def test_the_kernels_of_each_network_are_slices_of_the_biggest():
+    """Those of a stage are found by their place in it."""
+
+    def kernels(architecture):
+        decisions, found, index = architecture.decisions, {}, 1
+        shapes = kernels_of(TINY.build(architecture))
+        for stage in (1, 2):
+            for place in range(decisions[f"stage{stage}_depth"]):
+                for name, shape in shapes.items():
+                    block, _, part = name.partition("_")
+                    if block == f"block{index}":
+                        key = stage, place, part.rstrip("357")
+                        found[key] = np.array(shape)
+                index += 1
+        return found
+
+    whole = kernels(TINY.biggest())
+    for architecture in TINY.from_indices(np.argwhere(np.ones([2] * 6))):
+        mine = kernels(architecture)
+        depths = {
+            stage: architecture.decisions[f"stage{stage}_depth"]
+            for stage in (1, 2)
+        }
+        expected = {key for key in whole if key[1] < depths[key[0]]}
+        assert set(mine) == expected
+        for key, shape in mine.items():
+            assert (shape <= whole[key]).all()
 
 
 def test_a_block_without_its_branch_is_the_shortcut():

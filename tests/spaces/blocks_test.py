@@ -194,6 +194,25 @@ def test_pooled_shortcut_averages():
     assert "block1_shortcut" not in names_of(model, "block1")
 
 
+def test_a_shortcut_may_have_a_kernel_where_the_channels_stay():
+    pooled = {**WIDER, "cout": 8}
+    plain = count_cost(build(CONV, pooled, size=8))
+    for stride, names in (
+        (1, {"block1_shortcut"}),
+        (2, {"block1_shortcut", "block1_shortcut_pool"}),
+    ):
+        block = {**pooled, "stride": stride, "shortcut_conv": True}
+        model = build(CONV, block, size=8)
+        assert names_of(model, "block1_shortcut") == names
+        layer = model.get_layer("block1_shortcut")
+        assert tuple(layer.kernel.shape) == (1, 1, 8, 8) and not layer.use_bias
+    cost = count_cost(model)
+    assert (cost.macs, cost.params) == (plain.macs + 256, plain.params + 64)
+    for value in (False, None):
+        model = build(CONV, {**pooled, "shortcut_conv": value}, size=8)
+        assert count_cost(model) == plain
+
+
 def test_pool_of_a_head():
     pooled = build(CONV, IR_POOL)
     flat = build(CONV, {**IR_POOL, "flatten": True})
@@ -274,6 +293,25 @@ def without(block, key):
         ({**MBCONV, "residual": "sum"}, "residual", "None or 'add'", "sum"),
         ({**MBCONV, "se_gate": "tanh"}, "se_gate", "'sigmoid'", "tanh"),
         ({**MBCONV, "se_hidden": 0}, "se_hidden", "positive integer", "0"),
+        ({**WIDER, "shortcut_conv": 1}, "shortcut_conv", "true or false", "1"),
+        (
+            {**WIDER, "shortcut_conv": False},
+            "shortcut_conv",
+            "true where cin and cout differ",
+            "False",
+        ),
+        (
+            {**MBCONV, "shortcut_conv": True},
+            "shortcut_conv",
+            "nothing with the residual 'add'",
+            "True",
+        ),
+        (
+            {**GROUPED, "shortcut_conv": False},
+            "shortcut_conv",
+            "nothing with the residual None",
+            "False",
+        ),
     ],
 )
 def test_blocks_that_do_not_fit_are_refused(block, field, expected, received):
