@@ -89,6 +89,13 @@ class Preset:
         default=False,
         metadata={"help": "Exponential decay in steps of decay_epochs."},
     )
+    constant_ending: float = dataclasses.field(
+        default=0.0,
+        metadata={
+            "help": "Share of learning_rate below which the learning rate "
+            "does not fall; 0.05 in BigNAS."
+        },
+    )
     warmup_epochs: float = dataclasses.field(
         default=0.0,
         metadata={"help": "Epochs in which the learning rate rises first."},

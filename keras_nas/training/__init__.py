@@ -2,6 +2,7 @@
 
 from keras_nas.training.batch_norm import recalibrate_batch_norm
 from keras_nas.training.checkpoint import Checkpoint
+from keras_nas.training.constant_ending import ConstantEnding
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 from keras_nas.training.recipe import Recipe
 from keras_nas.training.strategy import STRATEGIES
@@ -11,6 +12,7 @@ from keras_nas.training.warm_up import WarmUp
 __all__ = [
     "STRATEGIES",
     "Checkpoint",
+    "ConstantEnding",
     "PartitionedOptimizer",
     "Recipe",
     "WarmUp",

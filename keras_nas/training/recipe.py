@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from keras_nas.training.constant_ending import ConstantEnding
 from keras_nas.training.warm_up import WarmUp
 
 
@@ -22,6 +23,8 @@ class Recipe:
         decay_epochs: Float, only read with exponential decay.
         staircase: Boolean, whether the exponential decay is in steps, one
             each `decay_epochs`.
+        constant_ending: Float in [0, 1], the share of `learning_rate` below
+            which the learning rate does not fall; 0.05 in BigNAS.
         warmup_epochs: Float, epochs in front, in which the learning rate
             rises in a line from `warmup_start`. They are part of the decay.
         warmup_start: Float.
@@ -32,7 +35,8 @@ class Recipe:
             replaces them at the end; 0 for none.
 
     Raises:
-        ValueError: If `decay` or `algorithm` is unknown.
+        ValueError: If `decay` or `algorithm` is unknown, or
+            `constant_ending` is no share.
 
     Example:
 
@@ -48,6 +52,7 @@ class Recipe:
     decay_rate: float = 0.5
     decay_epochs: float = 35.0
     staircase: bool = False
+    constant_ending: float = 0.0
     warmup_epochs: float = 0.0
     warmup_start: float = 0.0
     epsilon: float = 1e-7
@@ -65,6 +70,12 @@ class Recipe:
                     f"Invalid value received for argument `{name}`. Expected "
                     f"one of {known}. Received: {name}={value!r}"
                 )
+        if not 0.0 <= self.constant_ending <= 1.0:
+            raise ValueError(
+                "Invalid value received for argument `constant_ending`. "
+                "Expected a share of the learning rate, from 0 to 1. "
+                f"Received: constant_ending={self.constant_ending!r}"
+            )
 
     def schedule(self, steps, epochs):
         """Returns the learning rate of each step.
@@ -85,6 +96,9 @@ class Recipe:
                 self.decay_rate,
                 self.staircase,
             )
+        if self.constant_ending:
+            floor = self.constant_ending * self.learning_rate
+            schedule = ConstantEnding(schedule, floor)
         if not self.warmup_epochs:
             return schedule
         return WarmUp(schedule, self.warmup_epochs * steps, self.warmup_start)
