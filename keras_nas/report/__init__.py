@@ -5,6 +5,8 @@ from keras_nas.report.atom_block import AtomBlock
 from keras_nas.report.atoms_plot import plot_atoms
 from keras_nas.report.comparison_plot import plot_comparison
 from keras_nas.report.kept_plot import plot_kept_channels
+from keras_nas.report.pareto_plot import plot_pareto
+from keras_nas.report.pareto_series import ParetoSeries
 from keras_nas.report.search_plot import plot_search
 from keras_nas.report.tables import NetworkRow
 from keras_nas.report.tables import atoms_table
@@ -17,6 +19,7 @@ from keras_nas.report.writing import write_report
 __all__ = [
     "AtomBlock",
     "NetworkRow",
+    "ParetoSeries",
     "Report",
     "atoms_table",
     "comparison_table",
@@ -26,6 +29,7 @@ __all__ = [
     "plot_atoms",
     "plot_comparison",
     "plot_kept_channels",
+    "plot_pareto",
     "plot_search",
     "write_report",
 ]

@@ -5,7 +5,6 @@ import math
 
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter
-from matplotlib.ticker import MaxNLocator
 
 from keras_nas.report import figure as figures
 
@@ -67,27 +66,21 @@ def plot_comparison(rows, path):
         markeredgecolor=figures.DARK,
         markeredgewidth=1.6,
     )
-    _set_limits(axes, macs, accuracies)
+    _set_limits(axes, macs)
+    figures.finish_accuracy(axes, accuracies, "test accuracy")
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     axes.set_xlabel("multiply-adds of one sample", color=figures.DARK)
-    axes.set_ylabel("test accuracy", color=figures.DARK)
     _label(figure, axes, shown)
     return figures.write_figure(figure, path)
 
 
-def _set_limits(axes, macs, accuracies):
+def _set_limits(axes, macs):
     least = min(macs)
     if least and max(macs) / least > _LOG_FROM:
         axes.set_xscale("log")
         axes.set_xlim(least / 1.6, max(macs) * 1.6)
     else:
         axes.set_xlim(0, 1.18 * max(macs) or 1.0)
-    # Two points of accuracy at least, or noise would look like a difference.
-    middle = (min(accuracies) + max(accuracies)) / 2
-    half = 0.7 * max(max(accuracies) - min(accuracies), 0.02)
-    axes.set_ylim(middle - half, middle + half)
 
 
 def _label(figure, axes, rows):

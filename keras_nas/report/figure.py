@@ -5,6 +5,7 @@ import pathlib
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # After Okabe and Ito, told apart without seeing red or green; the pink is
 # darker, so that its axis can be read.
@@ -41,6 +42,23 @@ def clean(axes, grid):
     axes.tick_params(color=GRAY, labelcolor=DARK, labelsize=9)
     axes.grid(axis=grid, color=LIGHT, linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def finish_accuracy(axes, accuracies, label):
+    """Makes the vertical axis one of accuracies.
+
+    Args:
+        axes: A `matplotlib.axes.Axes`.
+        accuracies: Sequence of floats in [0, 1], those that are drawn.
+        label: String.
+    """
+    # Two points of accuracy at least, or noise would look like a difference.
+    middle = (min(accuracies) + max(accuracies)) / 2
+    half = 0.7 * max(max(accuracies) - min(accuracies), 0.02)
+    axes.set_ylim(middle - half, middle + half)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+    axes.set_ylabel(label, color=DARK)
 
 
 def shorten(name, longest):

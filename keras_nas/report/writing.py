@@ -8,6 +8,8 @@ from keras_nas.environment import environment
 from keras_nas.report.atoms_plot import plot_atoms
 from keras_nas.report.comparison_plot import plot_comparison
 from keras_nas.report.kept_plot import plot_kept_channels
+from keras_nas.report.pareto_plot import MULTIPLY_ADDS
+from keras_nas.report.pareto_plot import plot_pareto
 from keras_nas.report.search_plot import plot_search
 from keras_nas.report.tables import atoms_table
 from keras_nas.report.tables import comparison_table
@@ -38,6 +40,10 @@ class Report:
             pass the one of the measurement if it was made elsewhere.
         atoms: Sequence of `AtomBlock`, the blocks of a search that removes
             atomic blocks, front to back.
+        pareto: Sequence of `ParetoSeries`, the networks that a selection
+            evaluated and those that it selected; see `plot_pareto`.
+        budgets: Sequence of numbers, the budgets of that selection.
+        cost_label: String, what the costs of `pareto` are.
 
     Example:
 
@@ -59,14 +65,17 @@ class Report:
     notes: tuple = ()
     environment: dict = dataclasses.field(default_factory=environment)
     atoms: tuple = ()
+    pareto: tuple = ()
+    budgets: tuple = ()
+    cost_label: str = MULTIPLY_ADDS
 
 
 def write_report(output_dir, report):
     """Writes `report.md` and its pictures; replaces those of an older report.
 
-    The pictures are `comparison.png`, `search.png`, `atoms.png` and
-    `kept_channels.png`, linked by relative names, so that the folder can be
-    moved.
+    The pictures are `comparison.png`, `search.png`, `pareto.png`, `atoms.png`
+    and `kept_channels.png`, linked by relative names, so that the folder can
+    be moved.
 
     Args:
         output_dir: Folder, made if missing.
@@ -94,6 +103,7 @@ def write_report(output_dir, report):
         _how(report),
         _comparison(folder, report),
         _search(folder, report),
+        _pareto(folder, report),
         _decided(report),
         _atoms(folder, report),
         _kept(folder, report),
@@ -143,6 +153,17 @@ def _search(folder, report):
     return (
         "## Search\n\n![Costs, channels and accuracy over the epochs of the "
         "search](search.png)"
+    )
+
+
+def _pareto(folder, report):
+    if not report.pareto:
+        return ""
+    path = folder / "pareto.png"
+    plot_pareto(report.pareto, path, report.budgets, report.cost_label)
+    return (
+        "## Selection\n\n![Accuracy against cost of the networks that were "
+        "evaluated](pareto.png)"
     )
 
 

@@ -5,14 +5,17 @@ import pytest
 from keras_nas import report as reports
 from keras_nas.report import AtomBlock
 from keras_nas.report import NetworkRow
+from keras_nas.report import ParetoSeries
 from keras_nas.report import plot_atoms
 from keras_nas.report import plot_comparison
 from keras_nas.report import plot_kept_channels
+from keras_nas.report import plot_pareto
 from keras_nas.report import plot_search
 from keras_nas.slicing import SliceReport
 
 KEPT = SliceReport([("conv", "Conv2D", 12, 16), ("dense", "Dense", 0, 8)])
 ATOMS = [AtomBlock("block", {3: 4, 7: 12}, {3: 16, 5: 16, 7: 32})]
+PARETO = [ParetoSeries("selected", [2e8, 4e8], [0.76, 0.78], is_line=True)]
 ROWS = [
     NetworkRow("full", 4_000_000, 100, 0.81),
     NetworkRow("FiGS", 1_600_000, 40, 0.80),
@@ -36,6 +39,7 @@ HISTORY = {
         (plot_atoms, ATOMS),
         (plot_kept_channels, KEPT),
         (plot_comparison, ROWS),
+        (plot_pareto, PARETO),
         (plot_search, HISTORY),
     ],
 )

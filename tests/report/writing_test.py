@@ -10,6 +10,7 @@ from keras_nas.export import Verification
 from keras_nas.export import verify_export
 from keras_nas.report import AtomBlock
 from keras_nas.report import NetworkRow
+from keras_nas.report import ParetoSeries
 from keras_nas.report import Report
 from keras_nas.report import environment
 from keras_nas.report import write_report
@@ -48,6 +49,8 @@ def full_report(sliced):
         slice_report=slice_report,
         verification=verify_export(small, small, samples),
         atoms=[AtomBlock("block", {3: 2, 5: 0}, {3: 4, 5: 4})],
+        pareto=[ParetoSeries("coarse", [44, 176], [0.85, 0.9])],
+        budgets=[100],
         notes=["One seed only.", "A note\nover two lines."],
     )
 
@@ -64,6 +67,7 @@ def test_the_report_has_everything(full_report, tmp_path):
     assert titles == [
         "Networks",
         "Search",
+        "Selection",
         "Atomic blocks",
         "Channels kept",
         "Verification",
@@ -88,6 +92,7 @@ def test_pictures_are_linked_by_relative_names(full_report, tmp_path):
     assert links == [
         "comparison.png",
         "search.png",
+        "pareto.png",
         "atoms.png",
         "kept_channels.png",
     ]
@@ -108,6 +113,15 @@ def test_sections_without_content_are_left_out(tmp_path):
 def test_networks_without_accuracy_have_no_picture(tmp_path):
     report = Report("Counts", [NetworkRow("full", 10, 2)])
     assert "![" not in write_report(tmp_path, report).read_text()
+
+
+def test_the_cost_of_a_selection_has_its_name(drawn, tmp_path):
+    series = [ParetoSeries("fine", [0.4, 0.9], [0.7, 0.8])]
+    report = Report("x", pareto=series, budgets=[0.5], cost_label="ms")
+    write_report(tmp_path, report)
+    (axes,) = drawn[0].axes
+    assert axes.get_xlabel() == "ms"
+    assert [text.get_text() for text in axes.texts] == ["0.5"]
 
 
 def test_an_older_report_is_replaced(full_report, tmp_path):
