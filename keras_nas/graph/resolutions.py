@@ -23,9 +23,7 @@ class Resolutions:
 
     def __init__(self, flow):
         self.graph = flow.graph
-        leaders = {
-            id(w.layer.leaders()[0]): w.layer for w in self.graph.wraps
-        }
+        leaders = {id(w.layer.leaders()[0]): w.layer for w in self.graph.wraps}
         if len(leaders) > 1:
             names = [layer.name for layer in leaders.values()]
             raise ValueError(

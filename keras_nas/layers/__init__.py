@@ -13,6 +13,7 @@ from keras_nas.layers.elastic import ElasticDepthwiseConv2D
 from keras_nas.layers.elastic import ElasticDropout
 from keras_nas.layers.elastic import ElasticMBConv
 from keras_nas.layers.elastic import ElasticResolution
+from keras_nas.layers.elastic import ElasticSqueezeExcite
 from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
@@ -35,6 +36,7 @@ __all__ = [
     "ElasticDropout",
     "ElasticMBConv",
     "ElasticResolution",
+    "ElasticSqueezeExcite",
     "FiGSMask",
     "LogisticSigmoidMask",
     "Mask",

@@ -15,6 +15,7 @@ from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
 from keras_nas.layers.elastic.elastic_dropout import ElasticDropout
 from keras_nas.layers.elastic.elastic_mbconv import ElasticMBConv
 from keras_nas.layers.elastic.elastic_resolution import ElasticResolution
+from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 
 __all__ = [
     "ElasticBatchNormalization",
@@ -27,5 +28,6 @@ __all__ = [
     "ElasticDropout",
     "ElasticMBConv",
     "ElasticResolution",
+    "ElasticSqueezeExcite",
     "running_child",
 ]

@@ -68,23 +68,20 @@ class ElasticBatchNormalization(layers.BatchNormalization):
         x = ops.cast(inputs, dtype)
         names = "gamma", "beta", "moving_mean", "moving_variance"
         gamma, beta, *moving = (
-            self._first(getattr(self, name), channels, dtype)
-            for name in names
+            self._first(getattr(self, name), channels, dtype) for name in names
         )
         mean, variance = moving
         if training and self.trainable:
             mean, variance = self._moments(x, mask)
             if self.accumulates:
                 self._accumulate(moving, (mean, variance))
-        outputs = ops.batch_normalization(
-            x=x,
-            mean=mean,
-            variance=variance,
-            axis=self.axis,
-            offset=beta,
-            scale=gamma,
-            epsilon=self.epsilon,
-        )
+        scale = ops.rsqrt(variance + self.epsilon)
+        scale = scale if gamma is None else scale * gamma
+        offset = -mean * scale
+        offset = offset if beta is None else offset + beta
+        shape = [1] * len(x.shape)
+        shape[self.axis] = -1  # Keras' own function knows static shapes only.
+        outputs = x * ops.reshape(scale, shape) + ops.reshape(offset, shape)
         return ops.cast(outputs, self.compute_dtype)
 
     def _first(self, variable, channels, dtype):

@@ -119,6 +119,16 @@ class ElasticChannels(ElasticMask, PerChannelMask):
         shape[axis] = -1
         return inputs * ops.cast(ops.reshape(switches, shape), inputs.dtype)
 
+    def close(self, inputs, training=False):
+        """Masks what a layer has made that asks this mask for its width.
+
+        Executed as slices, that is nothing: there are the right channels.
+        """
+        is_symbolic = isinstance(inputs, keras.KerasTensor)
+        if self.execution == "sliced" and not is_symbolic:
+            return inputs
+        return self(inputs, training=training)
+
     def get_config(self):
         return {**super().get_config(), "widths": self.widths}
 

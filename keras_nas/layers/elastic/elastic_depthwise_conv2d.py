@@ -85,9 +85,9 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
         largest = max(self.kernel_sizes)
         offsets = np.abs(2 * np.arange(largest) + 1 - largest)
         inside = [offsets < size for size in self.kernel_sizes]
-        self._windows = np.array(
-            [np.outer(i, i) for i in inside], "float32"
-        )[..., None, None]
+        self._windows = np.array([np.outer(i, i) for i in inside], "float32")[
+            ..., None, None
+        ]
 
     @property
     def deciding_masks(self):

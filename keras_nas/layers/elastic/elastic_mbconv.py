@@ -1,8 +1,7 @@
 """The elastic block of BigNAS."""
 
-import itertools
-
 import keras
+import numpy as np
 from keras import layers
 from keras import ops
 
@@ -20,6 +19,8 @@ from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
 from keras_nas.layers.elastic.elastic_mask import check_execution
 from keras_nas.layers.elastic.elastic_mask import deserialize_choices
 from keras_nas.layers.elastic.elastic_mask import serialize_choices
+from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
+from keras_nas.layers.mask import check_data_format
 
 _CHOICES = "filters", "filters_in", "kernel_size", "expand_ratio", "depth"
 
@@ -63,6 +64,8 @@ class ElasticMBConv(layers.Layer):
             "Initialization").
         synchronized: Boolean, whether BatchNormalization takes its statistics
             from all replicas of a strategy.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
         execution: `"sliced"`, to compute only what is chosen, for CPUs and
             GPUs, or `"masked"`, to compute everything and multiply by zeros,
             so that all shapes are static, for XLA and TPUs (Appendix B). Both
@@ -112,6 +115,7 @@ class ElasticMBConv(layers.Layer):
         epsilon=1e-3,
         zero_gamma=True,
         synchronized=False,
+        data_format=None,
         execution="sliced",
         seed=None,
         **kwargs,
@@ -138,126 +142,111 @@ class ElasticMBConv(layers.Layer):
         self.se_ratio, self.activation = se_ratio, activation
         self.momentum, self.epsilon = momentum, epsilon
         self.zero_gamma, self.synchronized = zero_gamma, synchronized
+        self.data_format = check_data_format(data_format)
+        self.channel_axis = 1 if self.data_format == "channels_first" else 3
         self.execution = check_execution(execution)
 
     def build(self, input_shape):
-        shape = tuple(input_shape)
-        widths = self.sizes["filters"]
-        widths_in = [shape[-1]]
+        shape, axis = tuple(input_shape), self.channel_axis
+        widths, ratios = self.sizes["filters"], self.sizes["expand_ratio"]
+        widths_in = [shape[axis]]
         if self.filters_in is not None:
             widths_in = self.filters_in.options
-        # What the width inside depends on, and the widths.
-        decides = [c for c in (self.filters_in, self.expand_ratio) if c]
-        inside = [
-            cin * ratio
-            for cin, ratio in itertools.product(
-                widths_in, self.sizes["expand_ratio"]
-            )
-        ]
-        squeezed = [max(1, round(self.se_ratio * c)) for c in widths_in]
+        # The width inside is decided by both, that of squeeze-excite by one.
+        inside = np.outer(widths_in, ratios)
+        decides = [self.filters_in, self.expand_ratio]
         self.out_mask = self._mask("out", widths, [self.filters])
         self.in_mask = self._mask("inside", inside, decides)
-        is_expanded = self.sizes["expand_ratio"] != [1]
         x = shape
-        if is_expanded:
-            self.expand = self._conv("expand", max(inside), self.in_mask)
+        self.expand = None
+        if ratios != [1]:
+            self.expand = self._conv("expand", inside.max(), self.in_mask)
             self.expand_bn = self._norm("expand_bn")
-            x = self._build([self.expand, self.expand_bn], x)
-        else:
-            self.expand = None
-        kernel = self.kernel_size or self.sizes["kernel_size"][0]
+            x = _build([self.expand, self.expand_bn], x)
         self.depthwise = ElasticDepthwiseConv2D(
-            kernel,
+            self.kernel_size or self.sizes["kernel_size"][0],
             self.strides,
             padding="same",
             use_bias=False,
             execution=self.execution,
-            dtype=self.dtype_policy,
-            name=f"{self.name}_depthwise",
+            **self._options("depthwise"),
         )
         self.depthwise_bn = self._norm("depthwise_bn")
-        x = self._build([self.depthwise, self.depthwise_bn], x)
-        self.act = layers.Activation(self.activation, dtype=self.dtype_policy)
+        x = _build([self.depthwise, self.depthwise_bn], x)
+        self.act = layers.Activation(
+            self.activation, dtype=self.dtype_policy, name=f"{self.name}_act"
+        )
+        self.squeeze_excite = None
         if self.se_ratio:
-            self.se_mask = self._mask("se", squeezed, [self.filters_in])
-            self._build_squeeze_excite(x, max(squeezed))
+            hidden = [max(1, round(self.se_ratio * c)) for c in widths_in]
+            self.squeeze_excite = ElasticSqueezeExcite(
+                max(hidden),
+                self._mask("se_inside", hidden, [self.filters_in]),
+                self.in_mask,
+                self.activation,
+                **self._options("se"),
+            )
+            _build([self.squeeze_excite], x)
         self.project = self._conv("project", max(widths), self.out_mask)
         gamma = "zeros" if self.zero_gamma else "ones"
         self.project_bn = self._norm("project_bn", gamma_initializer=gamma)
-        x = self._build([self.project, self.project_bn], x)
+        x = _build([self.project, self.project_bn], x)
         self._build_shortcut(shape, widths_in, widths)
         self.add = layers.Add(dtype=self.dtype_policy, name=f"{self.name}_add")
-        self.gate = None
-        if self.depth is not None:
-            if x != shape or self.shortcut is not None:
-                raise ValueError(
-                    f"Block '{self.name}' may be left out, so its output must "
-                    "have the shape of its input, and `filters_in` be "
-                    f"`filters`. Received: inputs of the shape {shape}, "
-                    f"outputs of {x}, filters_in={self.filters_in}"
-                )
-            self.gate = ElasticDepth(
-                self.position,
-                self.depth,
-                self.execution,
-                name=f"{self.name}_depth",
-            )
-        for mask in (self.in_mask, self.out_mask, self.gate):
+        self.depth_mask = self._depth_mask()
+        for mask in (self.in_mask, self.out_mask, self.depth_mask):
             if mask is not None:
                 mask.built = True
         self.built = True
-
-    def _build_squeeze_excite(self, shape, hidden):
-        self.se_pool = layers.GlobalAveragePooling2D(
-            keepdims=True, dtype=self.dtype_policy
-        )
-        self.se_reduce = self._conv(
-            "se_reduce", hidden, self.se_mask, activation=self.activation
-        )
-        self.se_expand = self._conv(
-            "se_expand", shape[-1], self.in_mask, activation="sigmoid"
-        )
-        self.se_scale = layers.Multiply(dtype=self.dtype_policy)
-        one = (shape[0], 1, 1, shape[-1])
-        self._build([self.se_reduce, self.se_expand], one)
-        if self.se_mask is not None:
-            self.se_mask.built = True
-        self.se_scale.build([shape, one])
 
     def _build_shortcut(self, shape, widths_in, widths):
         self.pool = self.shortcut = None
         if self.strides > 1:
             self.pool = layers.AveragePooling2D(
-                self.strides,
-                padding="same",
-                dtype=self.dtype_policy,
-                name=f"{self.name}_shortcut_pool",
+                self.strides, padding="same", **self._options("shortcut_pool")
             )
         is_same = self.filters is self.filters_in
         if not is_same or (self.filters is None and widths != widths_in):
-            self.shortcut = self._conv(
-                "shortcut", max(widths), self.out_mask, use_bias=False
-            )
+            self.shortcut = self._conv("shortcut", max(widths), self.out_mask)
             self.shortcut.build(shape)
 
-    def _conv(self, name, filters, width, use_bias=None, **kwargs):
-        if use_bias is None:
-            use_bias = "activation" in kwargs  # Others have a BatchNorm.
-        return ElasticConv2D(
-            filters,
-            1,
-            padding="same",
-            use_bias=use_bias,
-            width=width,
+    def _depth_mask(self):
+        if self.depth is None:
+            return None
+        if self.pool is not None or self.shortcut is not None:
+            raise ValueError(
+                f"Block '{self.name}' may be left out, so its output must "
+                "have the shape of its input. Expected strides=1 and the "
+                "`ElasticChoice` of `filters` as `filters_in`. Received: "
+                f"strides={self.strides}, filters={self.filters} and "
+                f"filters_in={self.filters_in}"
+            )
+        return ElasticDepth(
+            self.position,
+            self.depth,
+            self.execution,
             dtype=self.dtype_policy,
-            name=f"{self.name}_{name}",
-            **kwargs,
+            name=f"{self.name}_depth",
+        )
+
+    def _options(self, name):
+        """Returns what all layers inside have in common."""
+        return {
+            "data_format": self.data_format,
+            "dtype": self.dtype_policy,
+            "name": f"{self.name}_{name}",
+        }
+
+    def _conv(self, name, filters, width):
+        return ElasticConv2D(
+            int(filters), 1, use_bias=False, width=width, **self._options(name)
         )
 
     def _norm(self, name, **kwargs):
         return ElasticBatchNormalization(
-            momentum=self.momentum,
-            epsilon=self.epsilon,
+            self.channel_axis,
+            self.momentum,
+            self.epsilon,
             synchronized=self.synchronized,
             dtype=self.dtype_policy,
             name=f"{self.name}_{name}",
@@ -268,74 +257,56 @@ class ElasticMBConv(layers.Layer):
         choices = [choice for choice in choices if choice is not None]
         if not choices:
             return None
-        sizes = [len(choice.options) for choice in choices]
+        shape = [len(choice.options) for choice in choices]
         return ElasticChannels(
-            _nested(widths, sizes),
+            np.reshape(widths, shape).tolist(),
             choices,
-            axis=-1,
             execution=self.execution,
-            dtype=self.dtype_policy,
-            name=f"{self.name}_{name}",
+            **self._options(name),
         )
-
-    def _build(self, sublayers, shape):
-        for layer in sublayers:
-            layer.build(shape)
-            shape = tuple(layer.compute_output_shape(shape))
-        return shape
 
     def call(self, inputs, training=None):
-        # The graph, which is symbolic, is that of masked execution.
-        symbolic = isinstance(inputs, keras.KerasTensor)
-        if self.gate is None or symbolic or self.execution == "masked":
-            return self._block(inputs, training)
-        is_there = self.gate.is_there(training)
+        is_symbolic = isinstance(inputs, keras.KerasTensor)
+        mask = self.depth_mask
+        if mask is None or is_symbolic or self.execution == "masked":
+            return self._block(inputs, mask, training)
+        is_there = mask.is_there(training)
         if isinstance(is_there, bool):
-            return self._block(inputs, training) if is_there else inputs
+            return self._block(inputs, None, training) if is_there else inputs
         return ops.cond(
-            is_there, lambda: self._block(inputs, training), lambda: inputs
+            is_there,
+            lambda: self._block(inputs, None, training),
+            lambda: inputs,
         )
 
-    def _block(self, inputs, training):
+    def _block(self, inputs, depth_mask, training):
         x = inputs
         if self.expand is not None:
             x = self.expand(x, training=training)
             x = self.expand_bn(x, training=training)
-            x = self.act(self._masked(self.in_mask, x, training))
+            x = self.act(_close(self.in_mask, x, training))
         x = self.depthwise(x, training=training)
         x = self.depthwise_bn(x, training=training)
-        x = self.act(self._masked(self.in_mask, x, training))
-        if self.se_ratio:
-            gate = self.se_reduce(self.se_pool(x), training=training)
-            gate = self._masked(self.se_mask, gate, training)
-            x = self.se_scale([x, self.se_expand(gate, training=training)])
+        x = self.act(_close(self.in_mask, x, training))
+        if self.squeeze_excite is not None:
+            x = self.squeeze_excite(x, training=training)
         x = self.project(x, training=training)
         x = self.project_bn(x, training=training)
-        if self.gate is not None and not self._is_known_there(x):
-            x = self.gate(x, training=training)
+        if depth_mask is not None:
+            x = depth_mask(x, training=training)
         shortcut = inputs if self.pool is None else self.pool(inputs)
         if self.shortcut is not None:
             shortcut = self.shortcut(shortcut, training=training)
         x = self.add([shortcut, x])
-        return self._masked(self.out_mask, x, training)
-
-    def _is_known_there(self, x):
-        is_symbolic = isinstance(x, keras.KerasTensor)
-        return self.execution == "sliced" and not is_symbolic
-
-    def _masked(self, mask, x, training):
-        # Executed as slices, layers have made those channels only.
-        is_symbolic = isinstance(x, keras.KerasTensor)
-        if mask is None or (self.execution == "sliced" and not is_symbolic):
-            return x
-        return mask(x, training=training)
+        return _close(self.out_mask, x, training)
 
     def compute_output_shape(self, input_shape):
-        size = [
-            None if n is None else -(-n // self.strides)
-            for n in input_shape[1:3]
+        shape = [
+            None if n is None else -(-n // self.strides) for n in input_shape
         ]
-        return (input_shape[0], *size, max(self.sizes["filters"]))
+        shape[0] = input_shape[0]
+        shape[self.channel_axis] = max(self.sizes["filters"])
+        return tuple(shape)
 
     def get_config(self):
         config = {
@@ -349,6 +320,7 @@ class ElasticMBConv(layers.Layer):
                 "epsilon",
                 "zero_gamma",
                 "synchronized",
+                "data_format",
                 "execution",
             )
         }
@@ -376,12 +348,13 @@ def _check_choice(name, value):
         )
 
 
-def _nested(values, sizes):
-    """Returns a flat list as nested lists of the given lengths."""
-    if len(sizes) == 1:
-        return list(values)
-    step = len(values) // sizes[0]
-    return [
-        _nested(values[i * step : (i + 1) * step], sizes[1:])
-        for i in range(sizes[0])
-    ]
+def _build(sublayers, shape):
+    """Builds layers one behind the other; returns the output's shape."""
+    for layer in sublayers:
+        layer.build(shape)
+        shape = tuple(layer.compute_output_shape(shape))
+    return shape
+
+
+def _close(mask, x, training):
+    return x if mask is None else mask.close(x, training=training)
