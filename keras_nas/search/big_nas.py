@@ -12,7 +12,7 @@ from keras_nas.graph.decisions import read_architecture
 from keras_nas.layers import ElasticChoice
 from keras_nas.layers import running_child
 from keras_nas.search.children import ChildrenValidation
-from keras_nas.search.children import training_resolutions
+from keras_nas.search.children import resolutions_of_children
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.training.batch_norm import recalibrate_with
@@ -110,16 +110,26 @@ class BigNAS(keras.Model):
         self.regularize, self.weight_decay = regularize, float(weight_decay)
         self.recalibration_steps = recalibration_steps
         self._choices = {choice.name: choice for choice in choices}
-        mask = flow.resolutions and flow.resolutions.mask
-        self._resolution = mask.name if mask else None
-        self._resolutions = training_resolutions(mask, resolutions)
+        self._resolution = self._places = None
+        if flow.resolutions is not None:
+            self._resolution = flow.resolutions.mask.name
+            self._places = resolutions_of_children(
+                flow.resolutions.mask, resolutions, random_children
+            )
+        elif resolutions is not None:
+            raise ValueError(
+                "Invalid value received for argument `resolutions`. Expected "
+                "None, since the model has one resolution only. Received: "
+                f"resolutions={resolutions!r}"
+            )
         self._children_loss = keras.metrics.Mean(name="children_loss")
         self._decay = None
 
     def call(self, inputs, training=None):
         if not training:
             return self.model(inputs, training=False)
-        with self._running(self._biggest(), is_regularized=True):
+        biggest = {n: len(c.options) - 1 for n, c in self._choices.items()}
+        with self._running(self._at(biggest, 0), is_regularized=True):
             return self.model(inputs, training=True)
 
     def compute_loss(
@@ -139,7 +149,7 @@ class BigNAS(keras.Model):
             self._decay = None
         children = [
             self._child_loss(child, x, y, y_pred, sample_weight)
-            for child in [*self._random(), self._smallest()]
+            for child in self._children()
         ]
         self._children_loss.update_state(sum(children) / len(children))
         return sum(children, loss)
@@ -166,36 +176,24 @@ class BigNAS(keras.Model):
         decay = [self._decay] if self._decay is not None else []
         return [*super().losses, *(decay if self.weight_decay else [])]
 
-    def _biggest(self):
-        child = {n: len(c.options) - 1 for n, c in self._choices.items()}
-        return self._at(child, -1)
-
-    def _smallest(self):
-        return self._at(dict.fromkeys(self._choices, 0), 0)
-
-    def _random(self):
-        """Returns the random children of the step that this call begins."""
-        draws = {}
+    def _children(self):
+        """Returns the children of the step that this call begins, without
+        the biggest one: random ones, and the smallest."""
+        number = self.random_children
+        children = [{} for _ in range(number)]
         for name, choice in self._choices.items():
             choice.seed_generator.advance()
-            if self.random_children and name != self._resolution:
-                draws[name] = choice.draw(self.random_children)
-        places = self._resolutions
-        between = places[1:-1] or places
-        step = max(1, len(between) / max(1, self.random_children))
-        return [
-            self._at(
-                {name: drawn[i] for name, drawn in draws.items()},
-                places.index(between[int(i * step) % len(between)]),
-            )
-            for i in range(self.random_children)
-        ]
+            draws = choice.draw(max(1, number))
+            for i, child in enumerate(children):
+                child[name] = draws[i]
+        children.append(dict.fromkeys(self._choices, 0))
+        return [self._at(child, i) for i, child in enumerate(children, 1)]
 
-    def _at(self, child, place):
-        """Returns a child at one of the resolutions to train at."""
-        if self._resolution is None:
+    def _at(self, child, number):
+        """Returns a child at the resolution of that number."""
+        if self._places is None:
             return child
-        return {**child, self._resolution: self._resolutions[place]}
+        return {**child, self._resolution: self._places[number]}
 
     def _running(self, child, is_regularized):
         pairs = [(self._choices[name], i) for name, i in child.items()]

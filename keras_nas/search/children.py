@@ -45,31 +45,36 @@ class ChildrenValidation(keras.callbacks.Callback):
             logs.update({f"val_{name}{k}": v for k, v in results.items()})
 
 
-def training_resolutions(choice, resolutions):
-    """Returns the indices of the resolutions that are trained.
+def resolutions_of_children(choice, resolutions, random_children):
+    """Returns the resolution at which each child is trained.
 
     Args:
-        choice: The choice of the resolution, or `None` if there is none.
-        resolutions: List of some of its options, increasing, or `None` for
-            all of them.
+        choice: The choice of the resolution.
+        resolutions: List of some of its options, or `None` for all of them.
+        random_children: Integer, how many there are. They get those between
+            the largest and the smallest; if there are not as many, some
+            several times, and if there are more, some evenly spread.
+
+    Returns:
+        List of indices of options: of the biggest child, of each random one,
+        and of the smallest.
 
     Raises:
-        ValueError: If they are something else.
+        ValueError: If the resolutions are none of the options.
     """
-    if choice is None:
-        if resolutions is not None:
-            raise ValueError(
-                "Invalid value received for argument `resolutions`. Expected "
-                "None, since the model has one resolution only. Received: "
-                f"resolutions={resolutions!r}"
-            )
-        return []
+    options = choice.options
     if resolutions is None:
-        return list(range(len(choice.options)))
+        resolutions = options
     is_list = isinstance(resolutions, (list, tuple)) and len(resolutions)
-    if not is_list or any(r not in choice.options for r in resolutions):
+    if not is_list or any(r not in options for r in resolutions):
         raise ValueError(
             "Invalid value received for argument `resolutions`. Expected some "
-            f"of {choice.options}. Received: resolutions={resolutions!r}"
+            f"of {options}. Received: resolutions={resolutions!r}"
         )
-    return sorted({choice.options.index(r) for r in resolutions})
+    places = sorted({options.index(r) for r in resolutions})
+    between = places[1:-1] or places
+    step = max(1.0, len(between) / max(1, random_children))
+    spread = [
+        between[int(i * step) % len(between)] for i in range(random_children)
+    ]
+    return [places[-1], *spread, places[0]]
