@@ -122,6 +122,25 @@ class BigNASSpace(SearchSpace):
             blocks += [stage.other(channels, kernel) for _ in range(1, depth)]
         return [*blocks, self.head_block(channels, value["head_channels"])]
 
+    def dimensions(self):
+        """Returns which decisions are on what, as `search.coarse_grid` asks.
+
+        Returns:
+            Dictionary of lists of names of decisions, each front to back:
+            `"resolution"`, `"depth"`, `"width"` and `"kernel"`.
+
+        Example:
+
+        >>> from keras_nas import spaces
+        >>> spaces.smoke_big_nas().dimensions()["width"]
+        ['stage1_channels', 'head_channels']
+        """
+        ends = {"depth": "_depth", "width": "_channels", "kernel": "_kernel"}
+        return {
+            dimension: [key for key in self.decisions if key.endswith(end)]
+            for dimension, end in {"resolution": "resolution", **ends}.items()
+        }
+
     def stem_block(self, channels):
         """Returns the dictionary of the convolution in front."""
         return _conv(3, channels, 3, self.stem_stride)

@@ -31,6 +31,27 @@ def draw_indices(space, n, seed):
     return rng.integers(counts, size=(n, len(counts)))
 
 
+def mutate_indices(space, indices, rng, probability):
+    """Returns architectures that differ in some decisions.
+
+    As `SearchSpace.mutate`: each decision for itself changes with a
+    probability, to one of its other options, all equally likely.
+
+    Args:
+        space: A `SearchSpace`.
+        indices: Integer array of valid indices; it is kept.
+        rng: A `numpy.random.Generator`.
+        probability: Float from 0 to 1.
+
+    Returns:
+        Integer array of the same shape.
+    """
+    counts = [len(options) for options in space.decisions.values()]
+    steps = rng.integers(1, counts, size=indices.shape)
+    is_changed = rng.random(indices.shape) < probability
+    return (indices + steps * is_changed) % counts
+
+
 def read_indices(space, architectures):
     """Returns the indices of the options of architectures.
 

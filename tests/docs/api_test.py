@@ -35,7 +35,15 @@ NAMES = {
         "measure_latency",
         "verify_export",
     ],
-    "keras_nas.search": ["DMaskingNAS", "FiGS", "WidthMultiplier"],
+    "keras_nas.search": [
+        "CoarseToFine",
+        "DMaskingNAS",
+        "Evaluations",
+        "EvolutionarySearch",
+        "FiGS",
+        "WidthMultiplier",
+        "coarse_grid",
+    ],
     "keras_nas.spaces": [
         "AtomNASSpace",
         "BigNASSpace",

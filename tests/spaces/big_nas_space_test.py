@@ -194,6 +194,18 @@ def test_small_networks_run_at_each_resolution():
         assert outputs.shape == (2, 10) and np.isfinite(outputs).all()
 
 
+def test_dimensions_are_those_of_all_decisions():
+    assert TINY.dimensions() == {
+        "resolution": ["resolution"],
+        "depth": ["stage1_depth", "stage2_depth"],
+        "width": ["stage1_channels", "stage2_channels"],
+        "kernel": ["stage2_kernel"],
+    }
+    space = spaces.big_nas()
+    named = [key for keys in space.dimensions().values() for key in keys]
+    assert sorted(named) == sorted(space.decisions)
+
+
 def test_what_is_not_of_the_space_is_refused():
     wrong = with_values(10, 4, 1, 8, 1, 7)
     for use in (TINY.check, TINY.blocks, TINY.build):

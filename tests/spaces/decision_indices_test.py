@@ -93,3 +93,20 @@ def test_draws_of_other_numbers_are_refused(value):
         decision_indices.draw_indices(SPACE, value, 0)
     with pytest.raises(ValueError, match="argument `seed`"):
         decision_indices.draw_indices(SPACE, 1, value)
+
+
+def test_mutations_change_each_decision_with_their_probability():
+    indices = np.tile([[2, 0]], (6000, 1))
+    rng = np.random.default_rng(0)
+    mutated = decision_indices.mutate_indices(SPACE, indices, rng, 0.5)
+    assert (indices == [2, 0]).all()
+    joint = np.zeros(COUNTS, int)
+    np.add.at(joint, tuple(mutated.T), 1)
+    # One half stays; the others share what changes, independently.
+    expected = np.outer([750, 750, 1500], [2, 2])
+    assert (abs(joint - expected) < 220).all()
+    for probability, is_same in ((0.0, True), (1.0, False)):
+        mutated = decision_indices.mutate_indices(
+            SPACE, indices, rng, probability
+        )
+        assert ((mutated == indices) == is_same).all()
