@@ -4,15 +4,15 @@ import itertools
 
 import keras
 from keras import ops
+from keras.src.losses.loss import (
+    unscale_loss_for_distribution,  # It has no other name.
+)
 
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import check_has_masks
-from keras_nas.graph.decisions import deciders
 from keras_nas.graph.decisions import read_architecture
-from keras_nas.layers import ElasticChoice
 from keras_nas.layers import running_child
-from keras_nas.search.children import ChildrenValidation
-from keras_nas.search.children import resolutions_of_children
+from keras_nas.search.children_validation import ChildrenValidation
+from keras_nas.search.sandwich import Sandwich
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.training.batch_norm import recalibrate_with
@@ -93,43 +93,21 @@ class BigNAS(keras.Model):
         recalibration_steps=16,
         **kwargs,
     ):
-        flow = flow_of(model)
-        check_has_masks(flow)
-        choices = deciders(flow)
-        _check(choices, random_children, regularize, weight_decay)
-        if type(recalibration_steps) is not int or recalibration_steps < 1:
-            raise ValueError(
-                "Invalid value received for argument `recalibration_steps`. "
-                "Expected a positive integer. Received: "
-                f"recalibration_steps={recalibration_steps!r}"
-            )
+        sandwich = Sandwich(model, random_children, resolutions)
+        _check(regularize, weight_decay, recalibration_steps)
         super().__init__(**kwargs)
         self.model = model
-        self.random_children = random_children
         self.distillation = bool(distillation)
         self.regularize, self.weight_decay = regularize, float(weight_decay)
         self.recalibration_steps = recalibration_steps
-        self._choices = {choice.name: choice for choice in choices}
-        self._resolution = self._places = None
-        if flow.resolutions is not None:
-            self._resolution = flow.resolutions.mask.name
-            self._places = resolutions_of_children(
-                flow.resolutions.mask, resolutions, random_children
-            )
-        elif resolutions is not None:
-            raise ValueError(
-                "Invalid value received for argument `resolutions`. Expected "
-                "None, since the model has one resolution only. Received: "
-                f"resolutions={resolutions!r}"
-            )
+        self._sandwich = sandwich
         self._children_loss = keras.metrics.Mean(name="children_loss")
         self._decay = None
 
     def call(self, inputs, training=None):
         if not training:
             return self.model(inputs, training=False)
-        biggest = {n: len(c.options) - 1 for n, c in self._choices.items()}
-        with self._running(self._at(biggest, 0), is_regularized=True):
+        with running_child(self._sandwich.biggest()):
             return self.model(inputs, training=True)
 
     def compute_loss(
@@ -149,13 +127,14 @@ class BigNAS(keras.Model):
             self._decay = None
         children = [
             self._child_loss(child, x, y, y_pred, sample_weight)
-            for child in self._children()
+            for child in self._sandwich.others()
         ]
-        self._children_loss.update_state(sum(children) / len(children))
+        mean = unscale_loss_for_distribution(sum(children) / len(children))
+        self._children_loss.update_state(mean)
         return sum(children, loss)
 
     def _child_loss(self, child, x, y, teacher, sample_weight):
-        with self._running(child, self.regularize == "all"):
+        with running_child(child, self.regularize == "all"):
             logits = self.model(x, training=True)
         if not self.distillation:
             return self._compile_loss(y, logits, sample_weight)
@@ -164,7 +143,9 @@ class BigNAS(keras.Model):
         return loss(target, ops.cast(logits, "float32"), sample_weight)
 
     def _weight_decay(self):
-        children = self.random_children + 2 if self.regularize == "all" else 1
+        children = 1
+        if self.regularize == "all":
+            children = self._sandwich.random_children + 2
         return (0.5 * self.weight_decay * children) * sum(
             ops.sum(ops.square(ops.cast(v, "float32")))
             for v in self.trainable_variables
@@ -175,29 +156,6 @@ class BigNAS(keras.Model):
     def losses(self):
         decay = [self._decay] if self._decay is not None else []
         return [*super().losses, *(decay if self.weight_decay else [])]
-
-    def _children(self):
-        """Returns the children of the step that this call begins, without
-        the biggest one: random ones, and the smallest."""
-        number = self.random_children
-        children = [{} for _ in range(number)]
-        for name, choice in self._choices.items():
-            choice.seed_generator.advance()
-            draws = choice.draw(max(1, number))
-            for i, child in enumerate(children):
-                child[name] = draws[i]
-        children.append(dict.fromkeys(self._choices, 0))
-        return [self._at(child, i) for i, child in enumerate(children, 1)]
-
-    def _at(self, child, number):
-        """Returns a child at the resolution of that number."""
-        if self._places is None:
-            return child
-        return {**child, self._resolution: self._places[number]}
-
-    def _running(self, child, is_regularized):
-        pairs = [(self._choices[name], i) for name, i in child.items()]
-        return running_child(pairs, is_regularized)
 
     def fit(
         self,
@@ -244,23 +202,20 @@ class BigNAS(keras.Model):
         Raises:
             ValueError: If it does not fit.
         """
-        self.check(architecture)
-        for name, option in architecture.decisions.items():
-            self._choices[name].choose(option)
-
-    def check(self, architecture):
-        """Raises a `ValueError` unless an architecture fits the model."""
+        choices = self._sandwich.choices
         is_one = isinstance(architecture, Architecture)
         names = set(architecture.decisions) if is_one else None
-        if names != set(self._choices):
+        if names != set(choices):
             raise ValueError(
                 "Invalid value received for argument `architecture`. Expected "
                 "a `keras_nas.Architecture` with the decisions "
-                f"{sorted(self._choices)}. Received: "
+                f"{sorted(choices)}. Received: "
                 f"{sorted(names) if is_one else architecture!r}"
             )
         for name, option in architecture.decisions.items():
-            self._choices[name].scale_of(option)
+            choices[name].scale_of(option)  # Fails before anything changes.
+        for name, option in architecture.decisions.items():
+            choices[name].choose(option)
 
     def smallest(self):
         """Returns the `Architecture` of the first options."""
@@ -275,7 +230,9 @@ class BigNAS(keras.Model):
         return read_architecture(flow_of(self.model))
 
     def _architecture(self, index):
-        decisions = {n: c.options[index] for n, c in self._choices.items()}
+        decisions = {
+            n: c.options[index] for n, c in self._sandwich.choices.items()
+        }
         return Architecture(self.model.name, decisions)
 
     def recalibrate(self, architecture, batches):
@@ -337,20 +294,7 @@ class BigNAS(keras.Model):
         )
 
 
-def _check(choices, random_children, regularize, weight_decay):
-    others = [c.name for c in choices if not isinstance(c, ElasticChoice)]
-    if others:
-        raise ValueError(
-            "`keras_nas.search.BigNAS` trains models whose masks follow an "
-            "`ElasticChoice`, such as those of `keras_nas.ElasticMBConv`. "
-            f"Received others: {others}"
-        )
-    if type(random_children) is not int or random_children < 0:
-        raise ValueError(
-            "Invalid value received for argument `random_children`. Expected "
-            "an integer >= 0. Received: "
-            f"random_children={random_children!r}"
-        )
+def _check(regularize, weight_decay, recalibration_steps):
     if regularize not in ("biggest", "all"):
         raise ValueError(
             "Invalid value received for argument `regularize`. Expected "
@@ -361,4 +305,10 @@ def _check(choices, random_children, regularize, weight_decay):
         raise ValueError(
             "Invalid value received for argument `weight_decay`. Expected a "
             f"float >= 0. Received: weight_decay={weight_decay!r}"
+        )
+    if type(recalibration_steps) is not int or recalibration_steps < 1:
+        raise ValueError(
+            "Invalid value received for argument `recalibration_steps`. "
+            "Expected a positive integer. Received: "
+            f"recalibration_steps={recalibration_steps!r}"
         )

@@ -1,4 +1,4 @@
-"""What BigNAS does with some of its children: train, and validate."""
+"""How good the biggest and the smallest child are, in a training."""
 
 import keras
 
@@ -43,38 +43,3 @@ class ChildrenValidation(keras.callbacks.Callback):
                 child, self.recalibration_data, self.validation_data
             )
             logs.update({f"val_{name}{k}": v for k, v in results.items()})
-
-
-def resolutions_of_children(choice, resolutions, random_children):
-    """Returns the resolution at which each child is trained.
-
-    Args:
-        choice: The choice of the resolution.
-        resolutions: List of some of its options, or `None` for all of them.
-        random_children: Integer, how many there are. They get those between
-            the largest and the smallest; if there are not as many, some
-            several times, and if there are more, some evenly spread.
-
-    Returns:
-        List of indices of options: of the biggest child, of each random one,
-        and of the smallest.
-
-    Raises:
-        ValueError: If the resolutions are none of the options.
-    """
-    options = choice.options
-    if resolutions is None:
-        resolutions = options
-    is_list = isinstance(resolutions, (list, tuple)) and len(resolutions)
-    if not is_list or any(r not in options for r in resolutions):
-        raise ValueError(
-            "Invalid value received for argument `resolutions`. Expected some "
-            f"of {options}. Received: resolutions={resolutions!r}"
-        )
-    places = sorted({options.index(r) for r in resolutions})
-    between = places[1:-1] or places
-    step = max(1.0, len(between) / max(1, random_children))
-    spread = [
-        between[int(i * step) % len(between)] for i in range(random_children)
-    ]
-    return [places[-1], *spread, places[0]]
