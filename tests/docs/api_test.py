@@ -15,6 +15,7 @@ NAMES = {
         "Architecture",
         "BlockChoice",
         "ChannelMask",
+        "ElasticMBConv",
         "ExpectedFLOPs",
         "ExpectedLatency",
         "ExpectedParams",
@@ -36,6 +37,7 @@ NAMES = {
         "verify_export",
     ],
     "keras_nas.search": [
+        "BigNAS",
         "CoarseToFine",
         "DMaskingNAS",
         "Evaluations",
