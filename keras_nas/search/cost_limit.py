@@ -40,6 +40,7 @@ class CostLimit:
         self.budget, self._name = float(budget), cost
         self._evaluations = evaluations
         self._is_measured = cost in evaluations.measured
+        self._within = set()  # Those that were measured to be.
 
     def seed(self):
         """Returns the budget's bits as an integer, a part of seeds."""
@@ -57,7 +58,10 @@ class CostLimit:
         """
         if self._is_measured:
             rows = _minimal(rows)
-        lowest = self.costs(rows).min()
+        costs = self.costs(rows)
+        within = rows[costs <= self.budget].tolist()
+        self._within.update(tuple(row) for row in within)
+        lowest = costs.min()
         if lowest > self.budget:
             raise ValueError(
                 "Invalid value received for argument `budget`. Expected at "
@@ -94,6 +98,9 @@ class CostLimit:
     def first_within(self, rows, count=1):
         """Returns the positions of the first networks within the budget.
 
+        A measured cost does not fall from an option to the next, so that what
+        is larger in all decisions than a network above the budget is above it.
+
         Args:
             rows: Integer array of indices of options.
             count: Integer, so many at most.
@@ -103,16 +110,31 @@ class CostLimit:
         """
         if not self._is_measured:
             return np.flatnonzero(self.costs(rows) <= self.budget)[:count]
+        estimates = self.estimates(rows)
         within, above = [], np.zeros((0, rows.shape[1]), rows.dtype)
         for position, row in enumerate(rows):
             if len(within) == count:
                 break
-            if (above <= row).all(1).any():
-                continue  # Larger in all than one that is too expensive.
-            if self.costs(row[None])[0] <= self.budget:
+            if tuple(row.tolist()) in self._within:
                 within.append(position)
-            else:
-                above = np.concatenate([above, row[None]])
+                continue
+            tried = [position]
+            if estimates[position] > self.budget:
+                # First one that seems barely above the budget: if it is, all
+                # that are larger than it need not be measured.
+                smaller = (rows <= row).all(1) & (estimates > self.budget)
+                smaller = np.flatnonzero(smaller)
+                tried.insert(0, smaller[np.argmin(estimates[smaller])])
+            for index in tried:
+                if (above <= row).all(1).any():
+                    break
+                if self.costs(rows[index : index + 1])[0] > self.budget:
+                    above = np.concatenate([above, rows[index : index + 1]])
+                    continue
+                self._within.add(tuple(rows[index].tolist()))
+                if index == position:
+                    within.append(position)
+                    break
         return within
 
     def collect(self, draw, count, seen, low=0.0, near=None):

@@ -32,7 +32,8 @@ class Evaluations:
     To spread the work, run the same program several times, on machines that
     share the folder, each with another `worker`. All of them come to the same
     results: each evaluates its share of every list and waits for the others.
-    Measured costs, such as the latency, are those of worker 0.
+    Measured costs, such as the latency, are those of worker 0; for another
+    machine, take another folder.
 
     Args:
         folder: Path of the folder of the results; made if missing. `None`

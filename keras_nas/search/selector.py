@@ -58,8 +58,8 @@ class Selector:
     def select_family(self, budgets):
         """Returns the best network found within each of several budgets.
 
-        What is evaluated for one budget counts for all, so that a larger
-        budget never has a less accurate network.
+        What is evaluated for one budget counts for larger ones, too, which
+        so never have a less accurate network.
 
         Args:
             budgets: List of budgets as `select` takes them.
@@ -75,28 +75,37 @@ class Selector:
             limit.check(self._beginning())
         if not limits:
             return []
-        rows = np.concatenate([self._candidates(limit) for limit in limits])
-        rows, accuracies = self.best_first(rows)
+        many = [self._candidates(limit) for limit in limits]
+        self.evaluations.accuracies(np.concatenate(many))
         selections = []
         for limit in limits:
-            (first,) = limit.first_within(rows)
-            row = rows[first : first + 1]
-            (decisions,) = decisions_of_indices(self.space, row)
-            macs, params = (
-                int(self.evaluations.costs(name, row)[0])
-                for name in ("macs", "params")
+            rows = np.concatenate(
+                [
+                    rows
+                    for rows, other in zip(many, limits, strict=True)
+                    if other.budget <= limit.budget
+                ]
             )
-            selections.append(
-                Selection(
-                    Architecture(self.space.name, decisions),
-                    float(accuracies[first]),
-                    float(limit.costs(row)[0]),
-                    limit.budget,
-                    macs,
-                    params,
-                )
-            )
+            selections.append(self._selection(limit, *self.best_first(rows)))
         return selections
+
+    def _selection(self, limit, rows, accuracies):
+        """Returns the first network that is within a budget."""
+        (first,) = limit.first_within(rows)
+        row = rows[first : first + 1]
+        (decisions,) = decisions_of_indices(self.space, row)
+        macs, params = (
+            int(self.evaluations.costs(name, row)[0])
+            for name in ("macs", "params")
+        )
+        return Selection(
+            Architecture(self.space.name, decisions),
+            float(accuracies[first]),
+            float(limit.costs(row)[0]),
+            limit.budget,
+            macs,
+            params,
+        )
 
     def best_first(self, rows):
         """Evaluates networks and returns the different ones, sorted.

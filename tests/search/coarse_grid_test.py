@@ -76,4 +76,4 @@ def test_other_lists_are_refused(argument, value):
 
 def test_spaces_without_dimensions_are_refused():
     with pytest.raises(ValueError, match="`dimensions.*`skeletons`.*MBConv"):
-        coarse_grid(spaces.smoke_mbconv())
+        coarse_grid(spaces.find_space("smoke_mbconv"))

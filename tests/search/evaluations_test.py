@@ -22,7 +22,7 @@ from tests.search.selecting import SMOKE
 from tests.search.selecting import KnownAccuracies
 from tests.search.selecting import new
 
-BUDGETS = [8_000, 20_000, 40_000]
+BUDGETS = [20_000, 40_000, 80_000]
 
 
 @pytest.fixture(autouse=True)
@@ -229,7 +229,7 @@ def test_latency_is_measured_once_and_kept(tmp_path, monkeypatch):
 
 
 def test_spaces_without_tables_are_counted_by_their_networks(tmp_path):
-    space = spaces.smoke_mbconv()
+    space = spaces.find_space("smoke_mbconv")
     rows = selecting.all_indices(space)[[0, -1]]
     evaluations = Evaluations(tmp_path, space, lambda a: 1.0, classes=10)
     evaluations.accuracies(rows)
