@@ -10,7 +10,7 @@ from tests.search.selecting import KnownAccuracies
 from tests.search.selecting import new
 
 
-@pytest.mark.parametrize("cost", ["macs", "memory"])
+@pytest.mark.parametrize("cost", ["macs", "params"])
 def test_the_best_of_all_is_found_in_a_tiny_space(cost):
     accuracies = KnownAccuracies(SMOKE, noise=2.0)
     evaluations = new(accuracies)
