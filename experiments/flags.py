@@ -23,7 +23,8 @@ def define(presets):
     Args:
         presets: Dictionary from name to preset, a dataclass instance.
     """
-    FLAGS.set_default("verbosity", logging.WARNING)  # TFDS tells a lot.
+    # TFDS tells a lot. `app.run` would not leave another default as it is.
+    FLAGS.verbosity = logging.WARNING
     flags.DEFINE_enum(
         "preset",
         "small",
