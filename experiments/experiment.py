@@ -42,6 +42,10 @@ class Method:
     presets = {}
     trains_to_the_end = False
 
+    def run(self, context):
+        """Runs every stage that is not finished, then writes the report."""
+        run(self, context)
+
     def new_search(self, context):
         """Returns the search, not compiled yet."""
         raise NotImplementedError
@@ -284,4 +288,4 @@ def _main(method, argv):
         method.new_search(context)  # Fails now, if it must.
     except (ValueError, OSError) as error:
         sys.exit(f"Error: {error}")
-    run(method, context)
+    method.run(context)

@@ -9,11 +9,38 @@ from keras_nas.training import STRATEGIES
 
 FLAGS = flags.FLAGS
 
+
+class _Numbers(flags.ArgumentParser):
+    """Reads numbers with commas between them, integers where they are some."""
+
+    syntactic_help = "numbers with commas between them"
+
+    def parse(self, argument):
+        if not isinstance(argument, str):
+            return tuple(argument)
+        return tuple(
+            _number(part) for part in argument.split(",") if part.strip()
+        )
+
+
+def _number(text):
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _define_numbers(name, default, text):
+    serializer = flags.ListSerializer(",")
+    return flags.DEFINE(_Numbers(), name, default, text, FLAGS, serializer)
+
+
 _DEFINE = {
     bool: flags.DEFINE_bool,
     str: flags.DEFINE_string,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
+    tuple: _define_numbers,
 }
 
 
@@ -52,7 +79,8 @@ def define(presets):
     preset = next(iter(presets.values()))
     for field in dataclasses.fields(preset):
         values = ", ".join(
-            f"{name}: {getattr(p, field.name)}" for name, p in presets.items()
+            f"{name}: {_as_text(getattr(p, field.name))}"
+            for name, p in presets.items()
         )
         text = f"{field.metadata['help']} Presets: {values}."
         _DEFINE[field.type](field.name, None, text)
@@ -77,5 +105,12 @@ def flagfile(preset):
         for name in ("preset", "data_dir", "strategy", "seed")
     }
     values.update(dataclasses.asdict(preset))
-    lines = [f"--{k}={v}" for k, v in values.items() if v is not None]
+    lines = [f"--{k}={_as_text(v)}" for k, v in values.items() if v is not None]
     return "\n".join(lines) + "\n"
+
+
+def _as_text(value):
+    """Returns a value as it is given to a flag."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value

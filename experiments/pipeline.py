@@ -181,25 +181,40 @@ def export_stage(context, names):
     Returns:
         Dictionary from the name to `tflite_bytes` and `latency_ms`.
     """
-    run, facts = context.run, {}
+    facts = {}
     for name in names:
-        path = run.path(f"{name}.keras")
-        model = keras.models.load_model(path, compile=False)
-        path = run.path(f"{name}.tflite")
-        export.export_litert(model, path, overwrite=True)
-        if not facts:
-            export.export_saved_model(
-                model, run.path("saved_model"), overwrite=True
-            )
-        latency = export.benchmark_litert(
-            path, num_threads=1, num_runs=context.preset.latency_runs
-        )
-        facts[name] = {
-            "tflite_bytes": os.path.getsize(path),
-            "latency_ms": latency.median_ms,
-            "latency": latency.as_dict(),
-        }
+        saved_model = None if facts else "saved_model"
+        facts[name] = export_files(context, name, saved_model)
     return facts
+
+
+def export_files(context, name, saved_model=None):
+    """Writes and times the .tflite of a network, and perhaps a SavedModel.
+
+    Args:
+        context: The `Context`.
+        name: Name of the network's `.keras` file in the run's folder, without
+            suffix.
+        saved_model: Name of the folder of the SavedModel, or `None`.
+
+    Returns:
+        Dictionary with `tflite_bytes` and `latency_ms`.
+    """
+    run = context.run
+    path = run.path(f"{name}.keras")
+    model = keras.models.load_model(path, compile=False)
+    path = run.path(f"{name}.tflite")
+    export.export_litert(model, path, overwrite=True)
+    if saved_model is not None:
+        export.export_saved_model(model, run.path(saved_model), overwrite=True)
+    latency = export.benchmark_litert(
+        path, num_threads=1, num_runs=context.preset.latency_runs
+    )
+    return {
+        "tflite_bytes": os.path.getsize(path),
+        "latency_ms": latency.median_ms,
+        "latency": latency.as_dict(),
+    }
 
 
 def samples(context, model):

@@ -3,6 +3,9 @@
 import json
 import os
 import time
+import uuid
+
+_POLL_SECONDS = 1.0
 
 
 class Run:
@@ -43,7 +46,8 @@ class Run:
     def _make_folder(self):
         try:
             os.makedirs(os.path.join(self.output_dir, "stages"), exist_ok=True)
-            probe = self.path("stages", ".writable")
+            # Several processes may begin at once in the same folder.
+            probe = self.path("stages", f".writable_{uuid.uuid4().hex}")
             self._write(probe, "")
             os.remove(probe)
         except OSError as error:
@@ -85,19 +89,39 @@ class Run:
         print(f"{name}: done in {facts['seconds']:.1f} s", flush=True)
         return facts
 
+    def wait(self, name):
+        """Waits until another process has finished a stage.
+
+        Args:
+            name: String.
+
+        Returns:
+            The facts of the stage.
+        """
+        path = self.path("stages", f"{name}.json")
+        if not os.path.exists(path):
+            print(f"{name}: waiting for another process", flush=True)
+        while not os.path.exists(path):
+            time.sleep(_POLL_SECONDS)
+        with open(path) as file:
+            return json.load(file)
+
     def write_json(self, path, data):
         """Writes a JSON file, at once or not at all."""
         self._write(path, json.dumps(data, indent=1) + "\n")
 
     def _write(self, path, text):
-        with open(f"{path}.tmp", "w") as file:
+        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        with open(temporary, "w") as file:
             file.write(text)
-        os.replace(f"{path}.tmp", path)
+        os.replace(temporary, path)
 
     def save_model(self, model, name):
         """Saves a Keras model, at once or not at all; returns its path."""
         path = self.path(name)
-        temporary = self.path(f"unfinished_{name}")
+        folder, file = os.path.split(path)
+        os.makedirs(folder, exist_ok=True)
+        temporary = os.path.join(folder, f"unfinished_{file}")
         model.save(temporary)
         os.replace(temporary, path)
         return path
