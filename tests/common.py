@@ -70,7 +70,7 @@ def decide_at_random(model, seed=0, keep=(0.0, 0.5, 0.8, 1.0)):
 
 def deciders_of(model):
     """Returns the mask layers that decide, not those that follow one."""
-    return [m for m in masks_of(model) if m.leader() is m]
+    return [m for m in masks_of(model) if m.leaders()[0] is m]
 
 
 def choose(model, **options):

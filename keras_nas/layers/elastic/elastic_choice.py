@@ -132,6 +132,22 @@ class ElasticChoice(Mask):
         return choice
 
 
+def begin_steps(layer):
+    """Begins the step of all choices in a layer, before any of them is asked.
+
+    Where a part of it runs in a branch, the draws of that part would only move
+    on with the branch, and those of other branches not at all.
+    """
+    choices = {
+        id(sublayer): sublayer
+        for sublayer in layer._flatten_layers()
+        if isinstance(sublayer, ElasticChoice)
+    }
+    for choice in choices.values():
+        if index_in_child(choice) is None:
+            choice.begin_step()
+
+
 def known(index):
     """Returns an index as an integer, if its value is known by now."""
     try:

@@ -38,8 +38,9 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
         training: Boolean; a size is drawn in training.
 
     Raises:
-        ValueError: If the sizes are something else, or the padding is not
-            "same", with which sizes of maps would depend on the kernel.
+        ValueError: If the sizes are something else or smaller than the
+            strides, or the padding is not "same", with which sizes of maps
+            would depend on the kernel.
 
     Reference:
         BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage
@@ -50,8 +51,8 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
     >>> import keras, keras_nas, numpy as np
     >>> from keras_nas.layers import ElasticDepthwiseConv2D
     >>> conv = ElasticDepthwiseConv2D([3, 5], padding="same", name="conv")
-    >>> conv(np.ones((1, 8, 8, 4), "float32")).shape[1:]
-    (8, 8, 4)
+    >>> conv(np.ones((1, 8, 8, 4), "float32")).shape
+    TensorShape([1, 8, 8, 4])
     >>> conv.deciding_masks[0].name
     'conv_kernel'
     """
@@ -75,6 +76,15 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
                 "Invalid value received for argument `kernel_size`. Expected "
                 "sizes that are all odd or all even, which have one centre. "
                 f"Received: {self.kernel_sizes}"
+            )
+        if self.kernel_choice is not None and min(self.kernel_sizes) < max(
+            self.strides
+        ):
+            raise ValueError(
+                "Invalid value received for argument `kernel_size`. Expected "
+                "sizes of at least the strides, since smaller ones would not "
+                f"be centred. Received: {self.kernel_sizes}, with "
+                f"strides={self.strides}"
             )
         if self.kernel_choice is not None and self.padding != "same":
             raise ValueError(

@@ -11,6 +11,7 @@ from keras_nas.layers.elastic.elastic_batch_normalization import (
 from keras_nas.layers.elastic.elastic_channels import ElasticChannels
 from keras_nas.layers.elastic.elastic_choice import ElasticChoice
 from keras_nas.layers.elastic.elastic_choice import as_choice
+from keras_nas.layers.elastic.elastic_choice import begin_steps
 from keras_nas.layers.elastic.elastic_conv2d import ElasticConv2D
 from keras_nas.layers.elastic.elastic_depth import ElasticDepth
 from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
@@ -93,10 +94,11 @@ class ElasticMBConv(layers.Layer):
     ...     keras.Input((16, 16, 8)),
     ...     keras_nas.ElasticMBConv([12, 16], [3, 5], 4, 2, name="block"),
     ...     keras.layers.GlobalAveragePooling2D(),
+    ...     keras_nas.ElasticDense(10),
     ... ])
     >>> chosen = {"block_filters": 12, "block_kernel_size": 3}
     >>> chosen = keras_nas.Architecture("", chosen)
-    >>> keras_nas.slice_model(model, chosen).output_shape
+    >>> keras_nas.slice_model(model, chosen).layers[-1].input.shape
     (None, 12)
     """
 
@@ -271,6 +273,8 @@ class ElasticMBConv(layers.Layer):
         if mask is None or is_symbolic or self.execution == "masked":
             return self._block(inputs, mask, training)
         is_there = mask.is_there(training)
+        if training:
+            begin_steps(self)
         if isinstance(is_there, bool):
             return self._block(inputs, None, training) if is_there else inputs
         return ops.cond(

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_nas.layers.elastic.elastic_choice import begin_steps
 from keras_nas.layers.elastic.elastic_mask import ElasticMask
 from keras_nas.layers.resolution_wrapper import ResolutionWrapper
 from keras_nas.layers.subsampling import pair
@@ -76,6 +77,8 @@ class ElasticResolution(ResolutionWrapper, ElasticMask):
 
     def call(self, inputs, training=False):
         index = self.index(training)
+        if training:
+            begin_steps(self.layer)
         if isinstance(index, int):
             return self._run(inputs, index, training)
         branches = [
