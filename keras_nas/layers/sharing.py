@@ -9,6 +9,7 @@ import contextlib
 # They have no other names.
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.backend.common.global_state import set_global_attribute
+from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.saving.serialization_lib import get_shared_object
 from keras.src.saving.serialization_lib import (
     record_object_after_deserialization,
@@ -38,6 +39,19 @@ def apart():
         yield
     finally:
         set_global_attribute(_SAVED, saved)
+
+
+@contextlib.contextmanager
+def scope():
+    """Lets copies know each other without a file, in a config and its copy.
+
+    Within a save or a load it changes nothing.
+    """
+    if get_global_attribute(_SAVED) is not None:
+        yield
+        return
+    with ObjectSharingScope():
+        yield
 
 
 def loaded_before(config):

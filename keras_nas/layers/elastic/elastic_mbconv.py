@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from keras_nas.layers import sharing
 from keras_nas.layers.elastic.elastic_batch_normalization import (
     ElasticBatchNormalization,
 )
@@ -331,16 +332,18 @@ class ElasticMBConv(layers.Layer):
         for key in _CHOICES:
             choice, config[key] = getattr(self, key), None
             if choice is not None:
-                (config[key],) = serialize_choices([choice])
+                with sharing.scope():  # Two of them may be the same.
+                    (config[key],) = serialize_choices([choice])
             elif key in self.sizes:
                 (config[key],) = self.sizes[key]
         return {**super().get_config(), **config}
 
     @classmethod
     def from_config(cls, config):
-        choices = {
-            key: deserialize_choices([config[key]])[0] for key in _CHOICES
-        }
+        with sharing.scope():
+            choices = {
+                key: deserialize_choices([config[key]])[0] for key in _CHOICES
+            }
         return cls(**{**config, **choices})
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_nas.layers import sharing
 from keras_nas.layers.elastic.elastic_choice import begin_steps
 from keras_nas.layers.elastic.elastic_mask import ElasticMask
 from keras_nas.layers.resolution_wrapper import ResolutionWrapper
@@ -97,3 +98,12 @@ class ElasticResolution(ResolutionWrapper, ElasticMask):
                 data_format=self.data_format,
             )
         return self.layer(inputs, training=training)
+
+    def get_config(self):
+        with sharing.scope():  # Layers inside share choices.
+            return super().get_config()
+
+    @classmethod
+    def from_config(cls, config):
+        with sharing.scope():
+            return super().from_config(config)
