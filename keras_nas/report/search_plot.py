@@ -15,9 +15,11 @@ _COSTS = {
     "uncertainty": ("uncertainty", figures.GREEN, "--"),
 }
 _TRAINED = "trained_cost"
+_SHARES = (*_COSTS, _TRAINED)
 _ACCURACIES = {
     "accuracy": ("accuracy", figures.PINK, ":"),
     "val_accuracy": ("validation accuracy", figures.PINK, "-"),
+    "val_smallest_accuracy": ("that of the smallest", figures.PINK, "-."),
 }
 
 
@@ -35,9 +37,11 @@ def plot_search(history, path, target=None):
         history: Dictionary from a name to a list with a value per epoch, as
             in the `history` of what `fit` returns. `expected_cost`,
             `decided_cost`, `trained_cost`, `channels_alive`, `atoms_alive`,
-            `uncertainty`, `accuracy`, `val_accuracy` and `strength` are drawn
-            where they are there. `trained_cost` is the cost of the network
-            that was trained in the epoch, as a share of the first one's.
+            `uncertainty`, `accuracy`, `val_accuracy`, `val_smallest_accuracy`
+            and `strength` are drawn where they are there; accuracies are on
+            the left axis where they are alone. `trained_cost` is the cost of
+            the network that was trained in the epoch, as a share of the first
+            one's.
         path: Path of the `.png`, `.svg` or `.pdf` file to write.
         target: Float in (0, 1], the target as a share of the full cost, or
             `None`.
@@ -80,10 +84,16 @@ def plot_search(history, path, target=None):
             linewidth=1.2,
             label=f"target {target:.1%}",
         )
-    _finish(axes, "share of the full network", grid="both")
-    axes.set_ylim(0.0, max(1.05, axes.get_ylim()[1]))
     axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
-    if any(history.get(key) for key in _ACCURACIES):
+    has_shares = target is not None or any(map(history.get, _SHARES))
+    if has_shares:
+        _finish(axes, "share of the full network", grid="both")
+        axes.set_ylim(0.0, max(1.05, axes.get_ylim()[1]))
+    else:
+        _draw(axes, history, _ACCURACIES, epochs)
+        _finish(axes, "accuracy", grid="both")
+        axes.set_ylim(0.0, 1.05)
+    if has_shares and any(map(history.get, _ACCURACIES)):
         right = axes.twinx()
         _draw(right, history, _ACCURACIES, epochs)
         _finish(right, "accuracy", grid=None)
@@ -98,7 +108,7 @@ def plot_search(history, path, target=None):
 
 def _check(history, target):
     """Returns the number of epochs."""
-    keys = [*_COSTS, _TRAINED, *_ACCURACIES, "strength"]
+    keys = [*_SHARES, *_ACCURACIES, "strength"]
     epochs = max((len(history.get(key, ())) for key in keys), default=0)
     if not epochs:
         raise ValueError(

@@ -135,6 +135,14 @@ def test_search_draws_what_is_there(drawn, tmp_path):
     assert [len(axes.lines) for axes in drawn[1].axes] == [1]
 
 
+def test_accuracies_without_costs_have_the_left_axis(drawn, tmp_path):
+    history = {"val_accuracy": [0.5], "val_smallest_accuracy": [0.4]}
+    plot_search(history, tmp_path / "search.png")
+    (axes,) = drawn[0].axes
+    assert axes.get_ylabel() == "accuracy"
+    assert [list(line.get_ydata()) for line in axes.lines] == [[0.5], [0.4]]
+
+
 def test_the_area_below_the_trained_cost_is_that_of_the_search(drawn, tmp_path):
     history = {"trained_cost": [1.0, 0.5, 0.5, 0.2], "atoms_alive": [0.5] * 4}
     plot_search(history, tmp_path / "search.png")
