@@ -25,6 +25,7 @@ import math
 import pathlib
 
 import keras
+import tensorflow as tf
 from absl import flags
 
 from experiments import bignas_family
@@ -246,8 +247,9 @@ class BigNAS(experiment.Method):
 def _take(data, split, images):
     """Returns so many images of the split's first epoch, if it has as many."""
     images = min(images, data.steps(split) * data.batch_size)
-    stream = data.stream(split).unbatch().take(images)
-    return stream.batch(_BATCH).cache()
+    batches = data.stream(split).unbatch().take(images).batch(_BATCH)
+    number = tf.data.experimental.assert_cardinality(-(-images // _BATCH))
+    return batches.apply(number).cache()
 
 
 def _evaluated(selector, cost):
