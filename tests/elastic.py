@@ -1,6 +1,5 @@
 """What the tests of elastic networks share: children, weight by weight."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops

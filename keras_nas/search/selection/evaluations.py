@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 
-from keras_nas.search.network_costs import count_memory
-from keras_nas.search.network_costs import measure_litert_latency
-from keras_nas.search.result_files import ResultFiles
+from keras_nas.search.selection.network_costs import count_memory
+from keras_nas.search.selection.network_costs import measure_litert_latency
+from keras_nas.search.selection.result_files import ResultFiles
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.decision_indices import decisions_of_indices
 from keras_nas.spaces.decision_indices import read_indices

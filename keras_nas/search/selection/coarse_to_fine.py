@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_nas.search.coarse_grid import coarse_grid
-from keras_nas.search.selector import Selector
-from keras_nas.search.selector import check_integer
-from keras_nas.search.selector import check_share
+from keras_nas.search.selection.coarse_grid import coarse_grid
+from keras_nas.search.selection.selector import Selector
+from keras_nas.search.selection.selector import check_integer
+from keras_nas.search.selection.selector import check_share
 from keras_nas.spaces.decision_indices import mutate_indices
 from keras_nas.spaces.decision_indices import read_indices
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from keras_nas.search import EvolutionarySearch
-from tests.search.selecting import SMALL
-from tests.search.selecting import SMOKE
-from tests.search.selecting import KnownAccuracies
-from tests.search.selecting import new
+from tests.search.selection.selecting import SMALL
+from tests.search.selection.selecting import SMOKE
+from tests.search.selection.selecting import KnownAccuracies
+from tests.search.selection.selecting import new
 
 
 @pytest.mark.parametrize("cost", ["macs", "params"])

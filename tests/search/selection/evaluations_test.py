@@ -17,10 +17,10 @@ from keras_nas.search import EvolutionarySearch
 from keras_nas.search import evaluations as evaluations_file
 from keras_nas.spaces import BigNASSpace
 from tests.common import params_of
-from tests.search import selecting
-from tests.search.selecting import SMOKE
-from tests.search.selecting import KnownAccuracies
-from tests.search.selecting import new
+from tests.search.selection import selecting
+from tests.search.selection.selecting import SMOKE
+from tests.search.selection.selecting import KnownAccuracies
+from tests.search.selection.selecting import new
 
 BUDGETS = [20_000, 40_000, 80_000]
 
@@ -75,7 +75,7 @@ def test_files_can_be_read_while_evaluations_go_on(tmp_path):
 
 
 def test_a_killed_process_loses_nothing(tmp_path):
-    command = [sys.executable, "-m", "tests.search.check_evaluations"]
+    command = [sys.executable, "-m", "tests.search.selection.check_evaluations"]
     process = subprocess.run([*command, str(tmp_path), "14"], check=False)
     assert process.returncode == -signal.SIGKILL
     assert len(lines_of(tmp_path / "evaluations_0.jsonl")) == 1 + 13

@@ -7,11 +7,11 @@ from keras_nas import spaces
 from keras_nas.search import CoarseToFine
 from keras_nas.search import Evaluations
 from keras_nas.search import coarse_grid
-from keras_nas.search import cost_limit
-from tests.search.selecting import SMALL
-from tests.search.selecting import SMOKE
-from tests.search.selecting import KnownAccuracies
-from tests.search.selecting import new
+from keras_nas.search.selection import cost_limit
+from tests.search.selection.selecting import SMALL
+from tests.search.selection.selecting import SMOKE
+from tests.search.selection.selecting import KnownAccuracies
+from tests.search.selection.selecting import new
 
 # Mutations that can reach every network.
 ALL = {"mutations": 100, "mutation_probability": 0.5, "at_least": 0}

@@ -1,6 +1,6 @@
 """A selection that kills its own process; run by its test.
 
-    python -m tests.search.check_evaluations FOLDER CALLS
+    python -m tests.search.selection.check_evaluations FOLDER CALLS
 
 dies in the call of that number, counted from 1.
 """
@@ -11,7 +11,7 @@ import sys
 
 from keras_nas.search import CoarseToFine
 from keras_nas.search import Evaluations
-from tests.search import selecting
+from tests.search.selection import selecting
 
 
 def main(folder, calls):

@@ -4,9 +4,9 @@ import numbers
 
 import numpy as np
 
-from keras_nas.search.cost_limit import CostLimit
-from keras_nas.search.evaluations import Evaluations
-from keras_nas.search.selection import Selection
+from keras_nas.search.selection.cost_limit import CostLimit
+from keras_nas.search.selection.evaluations import Evaluations
+from keras_nas.search.selection.selection import Selection
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.decision_indices import decisions_of_indices
 
