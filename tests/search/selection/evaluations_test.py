@@ -14,7 +14,7 @@ from keras_nas import spaces
 from keras_nas.search import CoarseToFine
 from keras_nas.search import Evaluations
 from keras_nas.search import EvolutionarySearch
-from keras_nas.search import evaluations as evaluations_file
+from keras_nas.search.selection import evaluations as evaluations_file
 from keras_nas.spaces import BigNASSpace
 from tests.common import params_of
 from tests.search.selection import selecting
