@@ -3,7 +3,9 @@
     python -m tools.summarize_runs --json=summary.json runs/figs_0 runs/figs_1
 
 prints a markdown table with the mean test accuracy of each network and its
-smallest and largest value, and the differences seed by seed.
+smallest and largest value, and the differences seed by seed. Of a family of
+networks, as that of BigNAS, it is each network with the weights it was cut out
+with, beside the same from scratch.
 """
 
 import argparse
@@ -76,12 +78,76 @@ def table(rows):
     return "\n".join(lines)
 
 
+def summarize_family(results):
+    """Returns one dictionary per network of a family, as of BigNAS.
+
+    Args:
+        results: List of the `results.json` of runs with a `family`.
+    """
+    rows = []
+    for name in [child["name"] for child in results[0]["family"]]:
+        children = [
+            next(c for c in r["family"] if c["name"] == name) for r in results
+        ]
+        keys = "macs", "params", "test_accuracy", "scratch_test_accuracy"
+        row = {key: [c.get(key) for c in children] for key in keys}
+        rows.append({"network": name, **row})
+    return rows
+
+
+def family_table(rows):
+    """Returns the rows of a family as a markdown table."""
+    lines = [
+        "| budget | MACs | params | cut out: mean (each seed) "
+        "| from scratch | gap, seed by seed |",
+        "| :-- | --: | --: | --: | --: | --: |",
+    ]
+    for row in rows:
+        pairs = list(
+            zip(row["test_accuracy"], row["scratch_test_accuracy"], strict=True)
+        )
+        macs = " ".join(f"{value / 1e6:.3f}" for value in row["macs"])
+        params = " ".join(f"{value / 1e3:.1f}" for value in row["params"])
+        scratch = gaps = "not trained"
+        if None not in row["scratch_test_accuracy"]:
+            scratch = _mean_and_each(row["scratch_test_accuracy"])
+            gaps = ", ".join(f"{100 * (a - b):+.1f}" for a, b in pairs)
+        lines.append(
+            f"| {row['network']} | {macs} M | {params} k "
+            f"| {_mean_and_each(row['test_accuracy'])} | {scratch} | {gaps} |"
+        )
+    return "\n".join(lines)
+
+
+def _mean_and_each(accuracies):
+    each = ", ".join(f"{100 * value:.1f}" for value in accuracies)
+    return f"{statistics.mean(accuracies):.1%} ({each})"
+
+
+def _write(path, results, summary):
+    summary = {
+        "seeds": [r["seed"] for r in results],
+        **summary,
+        "search_seconds": [r["search_seconds"] for r in results],
+        "retrain_seconds": [r["retrain_seconds"] for r in results],
+        "versions": results[0]["versions"],
+        "machine": results[0]["machine"],
+    }
+    pathlib.Path(path).write_text(json.dumps(summary, indent=1) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", help="output_dir of each run")
     parser.add_argument("--json", help="file to write the summary to")
     arguments = parser.parse_args()
     results = read_results(arguments.folders)
+    if "family" in results[0]:
+        rows = summarize_family(results)
+        print(family_table(rows))
+        if arguments.json:
+            _write(arguments.json, results, {"family": rows})
+        return
     rows = summarize(results)
     print(table(rows))
     found = rows[1]["test_accuracy"]
@@ -103,17 +169,7 @@ def main():
         each = ", ".join(f"{value:.3f}" for value in values)
         print(f"{key.replace('_', ' ')}, seed by seed: {each}")
     if arguments.json:
-        summary = {
-            "seeds": [r["seed"] for r in results],
-            "networks": rows,
-            "search_seconds": [r["search_seconds"] for r in results],
-            "retrain_seconds": [r["retrain_seconds"] for r in results],
-            **ratios,
-            "versions": results[0]["versions"],
-            "machine": results[0]["machine"],
-        }
-        text = json.dumps(summary, indent=1) + "\n"
-        pathlib.Path(arguments.json).write_text(text)
+        _write(arguments.json, results, {"networks": rows, **ratios})
 
 
 if __name__ == "__main__":
