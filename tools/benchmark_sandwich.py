@@ -28,6 +28,7 @@ from keras_nas.environment import environment
 
 _DRAWS = 10_000
 _CLASSES = 10
+_RANDOM = 2  # N of the sandwich rule.
 _RATIOS = (
     ("sliced", "separate"),
     ("masked", "separate"),
@@ -47,9 +48,10 @@ def children(space, classes=_CLASSES):
     """
     sizes = space.resolutions
     between = sizes[1:-1] or sizes
+    step = max(1, len(between) / _RANDOM)
     middle = [
-        _average(space, between[int(i * max(1, len(between) / 2))], classes)
-        for i in range(2)
+        _average(space, between[int(i * step) % len(between)], classes)
+        for i in range(_RANDOM)
     ]
     return [space.biggest(), *middle, space.smallest()]
 
@@ -108,7 +110,8 @@ def measure(space, batch_size, steps, warmup):
                 search.BigNAS(
                     space.supernet(
                         _CLASSES, dropout=0.0, execution=execution, seed=0
-                    )
+                    ),
+                    _RANDOM,
                 )
             ],
             [(x, y)],
