@@ -38,8 +38,8 @@ class BigNAS(keras.Model):
     The learning rate should not fall below a twentieth of what it began with:
     see `keras_nas.training.ConstantEnding`.
 
-    Each epoch logs the loss and the metrics of the biggest child, and
-    `children_loss`, the mean of the others; with validation data, `val_`
+    Each epoch logs `loss`, the sum over all children, the metrics of the
+    biggest one, and `children_loss`, the mean of the others; with validation data, `val_`
     metrics of the biggest child, and `val_smallest_` metrics of the smallest
     one, both with statistics of BatchNormalization of their own.
 
