@@ -39,9 +39,9 @@ class BigNAS(keras.Model):
     see `keras_nas.training.ConstantEnding`.
 
     Each epoch logs `loss`, the sum over all children, the metrics of the
-    biggest one, and `children_loss`, the mean of the others; with validation data, `val_`
-    metrics of the biggest child, and `val_smallest_` metrics of the smallest
-    one, both with statistics of BatchNormalization of their own.
+    biggest one, and `children_loss`, the mean of the others; with validation
+    data, `val_` metrics of the biggest child, and `val_smallest_` metrics of
+    the smallest one, both with statistics of BatchNormalization of their own.
 
     Args:
         model: A built model with elastic layers that returns logits.
