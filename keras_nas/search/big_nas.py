@@ -130,7 +130,9 @@ class BigNAS(keras.Model):
             for child in self._sandwich.others()
         ]
         mean = unscale_loss_for_distribution(sum(children) / len(children))
-        self._children_loss.update_state(mean)
+        # As in the mean of the loss, by the images of the batch.
+        images = ops.shape(keras.tree.flatten(x)[0])[0]
+        self._children_loss.update_state(mean, sample_weight=images)
         return sum(children, loss)
 
     def _child_loss(self, child, x, y, teacher, sample_weight):
@@ -184,6 +186,12 @@ class BigNAS(keras.Model):
         Returns:
             The `History`.
         """
+        if kwargs.get("validation_split"):
+            raise ValueError(
+                "Invalid value received for argument `validation_split`. "
+                "Children are evaluated on `validation_data`. Received: "
+                f"validation_split={kwargs['validation_split']!r}"
+            )
         callbacks = keras.tree.flatten(callbacks or [])
         if validation_data is not None:
             data = x if recalibration_data is None else recalibration_data

@@ -278,6 +278,9 @@ class ElasticMBConv(layers.Layer):
             begin_steps(self)
         if isinstance(is_there, bool):
             return self._block(inputs, None, training) if is_there else inputs
+        if training and self.synchronized:
+            # All replicas meet in BatchNormalization, which no branch allows.
+            return self._block(inputs, mask, training)
         return ops.cond(
             is_there,
             lambda: self._block(inputs, None, training),
