@@ -7,9 +7,14 @@ import weakref
 
 import keras
 from keras import ops
-from keras.src.backend import get_stateless_scope  # It has no other name.
+
+# They have no other names.
+from keras.src.backend import get_stateless_scope
+from keras.src.backend.common.global_state import get_global_attribute
 
 from keras_nas.layers.step_seed import StepSeedGenerator
+
+_CALL_CONTEXT = "current_call_ctx"  # Where Keras keeps that of a call.
 
 
 class Mask(keras.layers.Layer):
@@ -78,7 +83,10 @@ class Mask(keras.layers.Layer):
             return False
         # Where Keras calls a model without its `__call__`, as for JAX, the
         # scope of that call is what its layers' calls have in common.
-        context = get_stateless_scope() or self._get_call_context()
+        context = get_stateless_scope() or get_global_attribute(_CALL_CONTEXT)
+        if context is None:  # Asked outside of any call: a step of its own.
+            self.seed_generator.advance()
+            return True
         # A set, since the replicas of a strategy may take turns in mid-call.
         if context in self._begun_steps:
             return False

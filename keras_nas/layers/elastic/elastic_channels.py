@@ -67,8 +67,8 @@ class ElasticChannels(ElasticMask, PerChannelMask):
             data_format=data_format,
             **kwargs,
         )
-        self.widths = np.asarray(widths).tolist()
         self._table = self._read(widths)
+        self.widths = np.asarray(widths).tolist()
         channels = np.arange(self._table.max())
         self.set_switches(channels < self._table[:, None])
 
