@@ -95,7 +95,7 @@ class ElasticMBConv(layers.Layer):
     ...     keras.Input((16, 16, 8)),
     ...     keras_nas.ElasticMBConv([12, 16], [3, 5], 4, 2, name="block"),
     ...     keras.layers.GlobalAveragePooling2D(),
-    ...     keras_nas.ElasticDense(10),
+    ...     keras_nas.layers.ElasticDense(10),
     ... ])
     >>> chosen = {"block_filters": 12, "block_kernel_size": 3}
     >>> chosen = keras_nas.Architecture("", chosen)
