@@ -70,8 +70,18 @@ class Piece:
 
     def copy(self):
         """Takes over the weights as they are."""
-        if hasattr(self.operation, "get_weights"):
-            self.weights = self.operation.get_weights()
+        operation = self.operation
+        if hasattr(operation, "plain_class") and list(
+            operation._flatten_layers(include_self=False)
+        ):
+            reason = dict(self.flow.barriers)[self.node]
+            raise ValueError(
+                f"Layer '{operation.name}' follows a choice, so it must be cut, "
+                "and cannot be. Expected a call like those of stock layers. "
+                f"Received: a call that is a barrier: {reason}"
+            )
+        if hasattr(operation, "get_weights"):
+            self.weights = operation.get_weights()
 
     def kept_in(self, axis=None):
         """Returns the indices of the input channels that stay.

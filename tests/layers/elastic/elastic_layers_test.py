@@ -257,3 +257,14 @@ def test_blocks_that_are_refused():
         )
     with pytest.raises(ValueError, match="`depth`"):
         ElasticMBConv(4, depth=2)
+
+
+def test_a_layer_that_always_draws_is_not_cut():
+    width = ElasticChoice([4, 8], name="width")
+    mask = ElasticChannels([4, 8], width)
+    inputs = keras.Input((8, 8, 3))
+    x = ElasticConv2D(8, 3, width=mask)(inputs, training=True)
+    x = keras.layers.GlobalAveragePooling2D()(mask(x))
+    model = keras.Model(inputs, ElasticDense(3)(x))
+    with pytest.raises(ValueError, match="always runs as in training"):
+        keras_nas.slice_model(model, keras_nas.Architecture("", {"width": 4}))
