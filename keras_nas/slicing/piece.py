@@ -76,8 +76,8 @@ class Piece:
         ):
             reason = dict(self.flow.barriers)[self.node]
             raise ValueError(
-                f"Layer '{operation.name}' follows a choice, so it must be cut, "
-                "and cannot be. Expected a call like those of stock layers. "
+                f"Layer '{operation.name}' follows a choice and must be cut, "
+                "but cannot. Expected a call like those of stock layers. "
                 f"Received: a call that is a barrier: {reason}"
             )
         if hasattr(operation, "get_weights"):
