@@ -106,8 +106,8 @@ def family_table(rows):
         pairs = list(
             zip(row["test_accuracy"], row["scratch_test_accuracy"], strict=True)
         )
-        macs = " ".join(f"{value / 1e6:.3f}" for value in row["macs"])
-        params = " ".join(f"{value / 1e3:.1f}" for value in row["params"])
+        macs = f"{statistics.mean(row['macs']) / 1e6:.3f}"
+        params = f"{statistics.mean(row['params']) / 1e3:.1f}"
         scratch = gaps = "not trained"
         if None not in row["scratch_test_accuracy"]:
             scratch = _mean_and_each(row["scratch_test_accuracy"])

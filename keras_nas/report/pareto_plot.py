@@ -147,7 +147,7 @@ def _draw_budgets(axes, budgets, formatter):
             label=None if index else "budget",
         )
         axes.annotate(
-            formatter(value),
+            formatter(float(f"{value:.3g}")),
             (value, 1.0),
             xycoords=axes.get_xaxis_transform(),
             xytext=(0, 3),

@@ -1,0 +1,51 @@
+"""Tables of runs with several seeds."""
+
+import json
+
+from tools import summarize_runs
+
+
+def run(seed, accuracy, scratch):
+    child = {
+        "name": "0.5",
+        "macs": 1_000_000 + 100_000 * seed,
+        "params": 20_000,
+        "test_accuracy": accuracy,
+        "scratch_test_accuracy": scratch,
+    }
+    return {
+        "method": "BigNAS",
+        "seed": seed,
+        "family": [child],
+        "search_seconds": 1.0,
+        "retrain_seconds": 2.0,
+        "versions": {},
+        "machine": {},
+    }
+
+
+def test_family_of_networks():
+    rows = summarize_runs.summarize_family([run(0, 0.8, 0.9), run(1, 0.7, 0.6)])
+    lines = summarize_runs.family_table(rows).splitlines()
+    assert lines[2] == (
+        "| 0.5 | 1.050 M | 20.0 k | 75.0% (80.0, 70.0) | 75.0% (90.0, 60.0) "
+        "| -10.0, +10.0 |"
+    )
+
+
+def test_family_that_was_not_trained_from_scratch():
+    rows = summarize_runs.summarize_family([run(0, 0.8, None)])
+    assert "| not trained |" in summarize_runs.family_table(rows)
+
+
+def test_summary_of_a_family_in_a_file(tmp_path, monkeypatch, capsys):
+    folder, summary = tmp_path / "run", tmp_path / "summary.json"
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps(run(3, 0.8, 0.9)))
+    command = ["summarize_runs", str(folder), "--json", str(summary)]
+    monkeypatch.setattr("sys.argv", command)
+    summarize_runs.main()
+    assert "| 0.5 |" in capsys.readouterr().out
+    written = json.loads(summary.read_text())
+    assert written["seeds"] == [3]
+    assert written["family"][0]["test_accuracy"] == [0.8]
