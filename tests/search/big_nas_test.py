@@ -206,7 +206,9 @@ def test_children_are_functions_of_seed_name_and_step(space):
 def test_graph_and_eager_draw_the_same_children(space):
     losses = []
     for run_eagerly in (True, False):
-        search = search_of(space, optimizer=keras.optimizers.SGD(0.01))
+        search = search_of(
+            space, optimizer=keras.optimizers.SGD(0.01), random_children=1
+        )
         search.run_eagerly = run_eagerly
         x, y = images(batch=8), labels(batch=8)
         history = search.fit(
@@ -299,7 +301,7 @@ def test_evaluation_is_that_of_the_exported_child(space):
 
 
 def test_logs(space):
-    search = search_of(space)
+    search = search_of(space, random_children=1)
     x, y = images(batch=8), labels(batch=8)
     seen = []
     watch = keras.callbacks.LambdaCallback(
@@ -364,7 +366,7 @@ def loss_of_child(search, space, architecture, x, y):
 
 
 def test_training_does_not_touch_statistics_or_choices(space):
-    search = search_of(space)
+    search = search_of(space, random_children=1)
     search.choose(space.smallest())
     fixed = [
         w
@@ -393,6 +395,7 @@ def trained(space, *callbacks):
         {"dropout": 0.3},
         keras.optimizers.RMSprop(0.01, momentum=0.9),
         weight_decay=1e-4,
+        random_children=1,
     )
     x, y = images(batch=8), labels(batch=8)
     search.fit(
@@ -401,8 +404,6 @@ def trained(space, *callbacks):
         batch_size=4,
         epochs=4,
         shuffle=False,
-        validation_data=(x, y),
-        recalibration_data=batches(),
         verbose=0,
         callbacks=list(callbacks),
     )
@@ -428,7 +429,7 @@ def test_low_precision(space, dtype):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
-        search = search_of(space)
+        search = search_of(space, random_children=1)
         history = search.fit(
             images(batch=8), labels(batch=8), batch_size=4, verbose=0
         )
