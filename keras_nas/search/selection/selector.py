@@ -70,6 +70,11 @@ class Selector:
         Raises:
             ValueError: As `select`.
         """
+        if not isinstance(budgets, (list, tuple, np.ndarray)):
+            raise ValueError(
+                "Invalid value received for argument `budgets`. Expected a "
+                f"list of positive numbers. Received: budgets={budgets!r}"
+            )
         limits = [CostLimit(self.evaluations, self.cost, b) for b in budgets]
         for limit in limits:
             limit.check(self._beginning())

@@ -203,6 +203,13 @@ def test_other_budgets_are_refused(budget):
         selector.select(budget)
 
 
+@pytest.mark.parametrize("budgets", [500_000, "500", None])
+def test_other_lists_of_budgets_are_refused(budgets):
+    selector = CoarseToFine(new(KnownAccuracies(SMOKE)))
+    with pytest.raises(ValueError, match="argument `budgets`.*list"):
+        selector.select_family(budgets)
+
+
 @pytest.mark.parametrize(
     "argument, value",
     [
