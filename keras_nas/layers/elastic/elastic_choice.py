@@ -20,13 +20,13 @@ class ElasticChoice(Mask):
     largest. Its name is that of the decision in an `Architecture`.
 
     Args:
-        options: List of different integers, from the cheapest to the most
+        options: List of increasing integers, from the cheapest to the most
             expensive.
         seed: Integer seed of the draws.
         **kwargs: Base layer keyword arguments, such as `name`.
 
     Raises:
-        ValueError: If the options are not different integers.
+        ValueError: If the options are not increasing positive integers.
 
     Reference:
         BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage
@@ -185,10 +185,10 @@ def as_choice(value, name, seed=None):
 def _check_options(options):
     if isinstance(options, (list, tuple)) and options:
         are_sizes = all(type(o) is int and o > 0 for o in options)
-        if are_sizes and len(set(options)) == len(options):
+        if are_sizes and list(options) == sorted(set(options)):
             return list(options)
     raise ValueError(
         "Invalid value received for argument `options`. Expected a list of "
-        "different positive integers, such as [16, 24]. Received: "
-        f"options={options!r}"
+        "increasing positive integers, such as [16, 24], since the first is "
+        f"the smallest child's. Received: options={options!r}"
     )

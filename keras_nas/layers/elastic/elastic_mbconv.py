@@ -1,5 +1,8 @@
 """The elastic block of BigNAS."""
 
+import math
+import numbers
+
 import keras
 import numpy as np
 from keras import layers
@@ -81,8 +84,9 @@ class ElasticMBConv(layers.Layer):
         training: Boolean; options are drawn in training.
 
     Raises:
-        ValueError: If a size is none, or the block may be left out although
-            its output has another shape than its input.
+        ValueError: If a size or `se_ratio` is none, `filters_in` is not of
+            the input, or the block may be left out although its output has
+            another shape than its input.
 
     Reference:
         BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage
@@ -140,6 +144,12 @@ class ElasticMBConv(layers.Layer):
                 "Invalid value received for argument `strides`. Expected a "
                 f"positive integer. Received: strides={strides!r}"
             )
+        is_number = isinstance(se_ratio, numbers.Real)
+        if not is_number or not 0 <= se_ratio < math.inf:
+            raise ValueError(
+                "Invalid value received for argument `se_ratio`. Expected a "
+                f"float >= 0. Received: se_ratio={se_ratio!r}"
+            )
         self.filters_in, self.depth = filters_in, depth
         self.strides, self.position = strides, position
         self.se_ratio, self.activation = se_ratio, activation
@@ -155,6 +165,13 @@ class ElasticMBConv(layers.Layer):
         widths_in = [shape[axis]]
         if self.filters_in is not None:
             widths_in = self.filters_in.options
+            if max(widths_in) != shape[axis]:
+                raise ValueError(
+                    f"The largest option of `filters_in` of '{self.name}' "
+                    "must be the number of channels of its input, "
+                    f"{shape[axis]}. Received: filters_in="
+                    f"{self.filters_in.name} with the options {widths_in}"
+                )
         # The width inside is decided by both, that of squeeze-excite by one.
         inside = np.outer(widths_in, ratios)
         decides = [self.filters_in, self.expand_ratio]

@@ -58,7 +58,7 @@ def test_the_centre_of_the_kernel(sizes, strides, size):
         ([3, 4], {"padding": "same"}, "all odd or all even"),
         ([3, 5], {"padding": "valid"}, "`padding`.*'valid'"),
         ([1, 3], {"padding": "same", "strides": 2}, "at least the strides"),
-        ([3, 3], {"padding": "same"}, "different positive integers"),
+        ([3, 3], {"padding": "same"}, "increasing positive integers"),
         ([3, 5], {"padding": "same", "execution": "x"}, "`execution`.*'x'"),
     ],
 )
@@ -129,7 +129,9 @@ def test_draws_are_uniform_and_independent():
         assert 0.2 < same < 0.47
 
 
-@pytest.mark.parametrize("options", [[], [3, 3], [0, 1], 4, [1.5], "12"])
+@pytest.mark.parametrize(
+    "options", [[], [3, 3], [0, 1], [4, 2], 4, [1.5], "12"]
+)
 def test_options_that_are_refused(options):
     with pytest.raises(ValueError, match="`options`"):
         ElasticChoice(options)
@@ -257,6 +259,11 @@ def test_blocks_that_are_refused():
         )
     with pytest.raises(ValueError, match="`depth`"):
         ElasticMBConv(4, depth=2)
+    with pytest.raises(ValueError, match="`se_ratio`.*-1"):
+        ElasticMBConv(4, se_ratio=-1)
+    width = ElasticChoice([2, 8], name="width")
+    with pytest.raises(ValueError, match="`filters_in`.*4.*width"):
+        ElasticMBConv(4, filters_in=width).build((None, 5, 5, 4))
 
 
 def test_a_layer_that_always_draws_is_not_cut():
