@@ -31,7 +31,7 @@ def mask_scales(flow, architecture=None):
             f"{type(architecture).__name__}. Read a file with "
             "`keras_nas.Architecture.load(path)`."
         )
-    names = _names(flow)
+    names = decision_names(flow)
     decisions = architecture.decisions
     if set(names) != set(decisions):
         raise ValueError(
@@ -63,7 +63,7 @@ def read_architecture(flow, scales=None):
         decisions = [mask.decision() for mask in deciders(flow)]
     else:
         decisions = [np.flatnonzero(scale).tolist() for scale in scales]
-    decisions = dict(zip(_names(flow), decisions, strict=True))
+    decisions = dict(zip(decision_names(flow), decisions, strict=True))
     return Architecture(flow.graph.name, decisions)
 
 
@@ -72,7 +72,12 @@ def deciders(flow):
     return [mask for mask in flow.masks if mask.leaders()[0] is mask]
 
 
-def _names(flow):
+def decision_names(flow):
+    """Returns the names of the `deciders`.
+
+    Raises:
+        ValueError: If two of them have the same name.
+    """
     names = [mask.name for mask in deciders(flow)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

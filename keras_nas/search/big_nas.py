@@ -15,6 +15,7 @@ from keras_nas.search.children_validation import ChildrenValidation
 from keras_nas.search.sandwich import Sandwich
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
+from keras_nas.training.batch_norm import check_batches
 from keras_nas.training.batch_norm import recalibrate_with
 
 
@@ -96,6 +97,8 @@ class BigNAS(keras.Model):
         sandwich = Sandwich(model, random_children, resolutions)
         _check(regularize, weight_decay, recalibration_steps)
         super().__init__(**kwargs)
+        _check_outputs(model, distillation)
+        self._is_evaluating = False
         self.model = model
         self.distillation = bool(distillation)
         self.regularize, self.weight_decay = regularize, float(weight_decay)
@@ -103,6 +106,18 @@ class BigNAS(keras.Model):
         self._sandwich = sandwich
         self._children_loss = keras.metrics.Mean(name="children_loss")
         self._decay = None
+        self._recalibrated = None  # The decisions, and after which step.
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        losses = keras.tree.flatten(self.loss)
+        if self.distillation and any(map(_takes_probabilities, losses)):
+            raise ValueError(
+                "Invalid value received for argument `loss`. With "
+                "`distillation`, the model returns logits. Expected a loss of "
+                "logits, such as `keras.losses.SparseCategoricalCrossentropy("
+                f"from_logits=True)`. Received: loss={self.loss!r}"
+            )
 
     def call(self, inputs, training=None):
         if not training:
@@ -155,6 +170,21 @@ class BigNAS(keras.Model):
         )
 
     @property
+    def metrics(self):
+        metrics = super().metrics
+        if not self._is_evaluating:
+            return metrics
+        # There are no other children but in training.
+        return [m for m in metrics if m is not self._children_loss]
+
+    def evaluate(self, *args, **kwargs):
+        self._is_evaluating = True
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self._is_evaluating = False
+
+    @property
     def losses(self):
         decay = [self._decay] if self._decay is not None else []
         return [*super().losses, *(decay if self.weight_decay else [])]
@@ -164,6 +194,8 @@ class BigNAS(keras.Model):
         x=None,
         *args,
         validation_data=None,
+        validation_batch_size=None,
+        validation_steps=None,
         validation_freq=1,
         recalibration_data=None,
         callbacks=None,
@@ -175,7 +207,9 @@ class BigNAS(keras.Model):
             x: Training data.
             *args: As in `keras.Model.fit`.
             validation_data: Data to evaluate the biggest and the smallest
-                child on.
+                child on, that can be read several times.
+            validation_batch_size: As in `keras.Model.fit`.
+            validation_steps: As in `keras.Model.fit`.
             validation_freq: Integer, after how many epochs.
             recalibration_data: Batches of training data, from which the
                 statistics of children are computed; by default `x`, if it is
@@ -196,7 +230,11 @@ class BigNAS(keras.Model):
         if validation_data is not None:
             data = x if recalibration_data is None else recalibration_data
             validation = ChildrenValidation(
-                validation_data, data, validation_freq
+                validation_data,
+                data,
+                validation_freq,
+                batch_size=validation_batch_size or kwargs.get("batch_size"),
+                steps=validation_steps,
             )
             callbacks = [validation, *callbacks]
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
@@ -252,28 +290,51 @@ class BigNAS(keras.Model):
                 `recalibration_steps` are read at most.
 
         Returns:
-            The number of images used.
+            The number of images used; 0 if it has no BatchNormalization that
+            is trainable.
+
+        Raises:
+            ValueError: If the architecture does not fit, or there are no
+                batches.
         """
+        check_batches("batches", batches)
         self.choose(architecture)
         batches = itertools.islice(iter(batches), self.recalibration_steps)
-        return recalibrate_with(self.model, batches)
+        images = recalibrate_with(self.model, batches)
+        self._recalibrated = architecture.decisions, self._steps()
+        return images
 
-    def evaluate_child(self, architecture, batches, data):
+    def _steps(self):
+        """Returns how many steps have been trained."""
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is None:
+            return 0
+        return int(ops.convert_to_numpy(optimizer.iterations))
+
+    def evaluate_child(self, architecture, batches, data, **kwargs):
         """Returns what a child achieves, without cutting it out.
 
         Args:
             architecture: An `Architecture` with an option for each choice.
             batches: As in `recalibrate`.
-            data: Data set to evaluate on, or a tuple of arrays.
+            data: Data set to evaluate on, or a tuple of arrays `(x, y)` or
+                `(x, y, sample_weight)`.
+            **kwargs: As in `keras.Model.evaluate`, such as `steps`.
 
         Returns:
             Dictionary from the names of the loss and of metrics to floats.
         """
         self.recalibrate(architecture, batches)
-        arguments = data if isinstance(data, tuple) else (data,)
-        results = self.evaluate(*arguments, verbose=0, return_dict=True)
-        results.pop("children_loss", None)  # There are none but in training.
-        return results
+        x, y, sample_weight = data, None, None
+        if isinstance(data, tuple):
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self.evaluate(
+            x,
+            y,
+            sample_weight=sample_weight,
+            return_dict=True,
+            **{"verbose": 0, **kwargs},
+        )
 
     def export_model(self, architecture=None, batches=None):
         """Cuts a child out, as a plain model with the weights it has.
@@ -281,17 +342,40 @@ class BigNAS(keras.Model):
         Args:
             architecture: An `Architecture` with an option for each choice; by
                 default that of the network that runs at inference.
-            batches: As in `recalibrate`; by default statistics are those of
-                the last recalibration, which had better been the child's.
+            batches: As in `recalibrate`. They may be left out if the last
+                recalibration, or validation, was of this child, and nothing
+                was trained since.
 
         Returns:
             A Functional model of stock layers, of images of the child's
             resolution.
+
+        Raises:
+            ValueError: If the architecture does not fit, or statistics of
+                BatchNormalization are not those of the child.
         """
         architecture = architecture or self.architecture()
         if batches is not None:
             self.recalibrate(architecture, batches)
+        elif self._has_statistics() and self._recalibrated != (
+            getattr(architecture, "decisions", None),
+            self._steps(),
+        ):
+            raise ValueError(
+                "Statistics of BatchNormalization are not those of the child, "
+                "since training does not accumulate them. Expected `batches` "
+                "of training data, or `recalibrate` before. Received: "
+                f"architecture={architecture!r}, batches=None. "
+                "`keras_nas.slice_model(search.model, architecture)` takes "
+                "statistics as they are."
+            )
         return slice_model(self.model, architecture)
+
+    def _has_statistics(self):
+        return any(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for layer in self.model._flatten_layers()
+        )
 
     def get_config(self):
         raise NotImplementedError(
@@ -300,6 +384,25 @@ class BigNAS(keras.Model):
             "with `search.export_model(architecture).save`; "
             "`keras_nas.training.Checkpoint` saves all to resume a training."
         )
+
+
+def _check_outputs(model, distillation):
+    shapes = [tuple(tensor.shape) for tensor in flow_of(model).outputs]
+    if distillation and (len(shapes) > 1 or shapes[0][-1] == 1):
+        raise ValueError(
+            "Invalid value received for argument `model`. With `distillation`, "
+            "children learn the softmax of what the biggest one returns. "
+            "Expected one output, logits of two or more classes. Received: "
+            f"outputs of the shapes {shapes}. Pass `distillation=False` to let "
+            "all children learn from the labels."
+        )
+
+
+def _takes_probabilities(loss):
+    """Whether a loss is a cross-entropy of probabilities."""
+    if isinstance(loss, str):
+        return "crossentropy" in loss.lower().replace("_", "")
+    return not getattr(loss, "from_logits", True)
 
 
 def _check(regularize, weight_decay, recalibration_steps):

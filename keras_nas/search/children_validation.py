@@ -10,15 +10,27 @@ class ChildrenValidation(keras.callbacks.Callback):
         validation_data: Data to evaluate on, as of `keras.Model.evaluate`.
         recalibration_data: Iterable of batches of training data.
         freq: Integer, after how many epochs.
+        **kwargs: As of `keras.Model.evaluate`.
 
     Raises:
         ValueError: If the data can be read only once, or cannot be read in
             batches.
     """
 
-    def __init__(self, validation_data, recalibration_data, freq=1):
+    def __init__(self, validation_data, recalibration_data, freq=1, **kwargs):
         super().__init__()
         data = recalibration_data
+        if type(freq) is not int or freq < 1:
+            raise ValueError(
+                "Invalid value received for argument `validation_freq`. "
+                f"Expected a positive integer. Received: {freq!r}"
+            )
+        if hasattr(validation_data, "__next__"):
+            raise ValueError(
+                "Invalid value received for argument `validation_data`. "
+                "Expected data that can be read several times, once for each "
+                f"child. Received: {type(validation_data).__name__}"
+            )
         if hasattr(data, "shape") or hasattr(data, "__next__"):
             raise ValueError(
                 "The statistics of BatchNormalization of a child are computed "
@@ -28,7 +40,7 @@ class ChildrenValidation(keras.callbacks.Callback):
                 f"{type(data).__name__}"
             )
         self.validation_data, self.freq = validation_data, freq
-        self.recalibration_data = recalibration_data
+        self.recalibration_data, self.arguments = recalibration_data, kwargs
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.freq:
@@ -40,6 +52,9 @@ class ChildrenValidation(keras.callbacks.Callback):
             ("", search.biggest()),  # Last, so that it is what runs after.
         ):
             results = search.evaluate_child(
-                child, self.recalibration_data, self.validation_data
+                child,
+                self.recalibration_data,
+                self.validation_data,
+                **self.arguments,
             )
             logs.update({f"val_{name}{k}": v for k, v in results.items()})

@@ -77,12 +77,7 @@ def recalibrate_batch_norm(model, dataset, steps):
             "Invalid value received for argument `steps`. Expected a positive "
             f"integer. Received: steps={steps!r}"
         )
-    if hasattr(dataset, "shape"):
-        raise ValueError(
-            "Invalid value received for argument `dataset`. Expected an "
-            "iterable of batches. Received an array of shape "
-            f"{tuple(dataset.shape)}. Pass `[x]` to use it as one batch."
-        )
+    check_batches("dataset", dataset)
     if not model.built:
         raise ValueError(
             "Invalid value received for argument `model`. Expected a built "
@@ -100,6 +95,9 @@ def recalibrate_with(model, batches):
 
     Returns:
         The number of images used.
+
+    Raises:
+        ValueError: If there are no batches, though BatchNormalization.
     """
     meters = [
         _Meter(layer)
@@ -121,11 +119,27 @@ def recalibrate_with(model, batches):
             )
             model(x, training=False)
             images += len(tree.flatten(x)[0])
+        if not images:
+            raise ValueError(
+                "Statistics of BatchNormalization cannot be computed from no "
+                "batches. Expected an iterable of batches that has not been "
+                "read to its end, such as a data set. Received: 0 batches"
+            )
         finished = True
     finally:
         for meter in meters:
             meter.stop(keep=finished)
     return images
+
+
+def check_batches(argument, batches):
+    """Raises a `ValueError` if an array is passed in place of batches."""
+    if hasattr(batches, "shape"):
+        raise ValueError(
+            f"Invalid value received for argument `{argument}`. Expected an "
+            "iterable of batches. Received an array of shape "
+            f"{tuple(batches.shape)}. Pass `[x]` to use it as one batch."
+        )
 
 
 def _take(dataset, steps):

@@ -8,6 +8,8 @@ from keras import ops
 
 import keras_nas
 from keras_nas import Architecture
+from keras_nas.layers import ElasticChoice
+from keras_nas.layers import ElasticDense
 from keras_nas.layers import running_child
 from keras_nas.training import Checkpoint
 from tests.common import assert_plain
@@ -300,6 +302,38 @@ def test_evaluation_is_that_of_the_exported_child(space):
     assert again == pytest.approx(expected, rel=1e-5)
 
 
+def test_evaluation_with_sample_weights(space):
+    search = search_of(space)
+    x, y = images(batch=8), labels(batch=8)
+    weights = np.repeat(np.float32([1, 0]), 4)
+    smallest = space.smallest()
+    results = search.evaluate_child(smallest, batches(), (x, y, weights))
+    kept = search.evaluate_child(smallest, batches(), (x[:4], y[:4]))
+    assert results["loss"] == pytest.approx(kept["loss"] / 2, rel=1e-5)
+
+
+def test_evaluation_has_no_other_children(space):
+    search = search_of(space)
+    results = search.evaluate(images(), labels(), verbose=0, return_dict=True)
+    assert set(results) == {"loss", "accuracy"}
+
+
+def test_validation_takes_as_many_steps_as_it_is_told(space):
+    search = search_of(space)
+    x, y = images(batch=8), labels(batch=8)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4).repeat()
+    history = search.fit(
+        x,
+        y,
+        validation_data=data,
+        validation_steps=2,
+        recalibration_data=batches(),
+        verbose=0,
+    ).history
+    expected = search.evaluate_child(search.biggest(), batches(), (x, y))
+    assert history["val_loss"][0] == pytest.approx(expected["loss"], rel=1e-5)
+
+
 def test_logs(space):
     search = search_of(space, random_children=1)
     x, y = images(batch=8), labels(batch=8)
@@ -476,6 +510,118 @@ def test_other_masks_are_refused():
     )
     with pytest.raises(ValueError, match="ElasticChoice.*'mask'"):
         keras_nas.search.BigNAS(model)
+
+
+def own_model(*top, filters=(2, 4), **kwargs):
+    """Returns a block with some layers behind it."""
+    block = keras_nas.ElasticMBConv(filters, name="block", **kwargs)
+    return keras.Sequential([keras.Input((4, 4, 3)), block, *top])
+
+
+@pytest.mark.parametrize("execution", ["sliced", "masked"])
+@pytest.mark.parametrize("case", ["flatten", "concatenate", "activation"])
+def test_models_whose_slices_are_not_the_first_channels(case, execution):
+    keras.utils.clear_session()
+    pool, dense = keras.layers.GlobalAveragePooling2D(), ElasticDense(2)
+    if case == "flatten":
+        model = own_model(keras.layers.Flatten(), dense, execution=execution)
+    elif case == "concatenate":
+        inputs = keras.Input((4, 4, 3))
+        blocks = [
+            keras_nas.ElasticMBConv(filters, execution=execution)(inputs)
+            for filters in ([2, 4], 4)
+        ]
+        outputs = dense(pool(keras.layers.Concatenate()(blocks)))
+        model = keras.Model(inputs, outputs)
+    else:
+        model = own_model(
+            pool,
+            dense,
+            expand_ratio=[2, 3],
+            activation="sigmoid",
+            execution=execution,
+        )
+    if execution == "masked":
+        keras_nas.search.BigNAS(model)
+        return
+    name = "block_depthwise" if case == "activation" else dense.name
+    with pytest.raises(ValueError, match=f"'{name}'.*execution='masked'"):
+        keras_nas.search.BigNAS(model)
+
+
+def test_choices_of_one_name_are_refused():
+    filters = [ElasticChoice([2, 4], name="width") for _ in range(2)]
+    model = own_model(
+        keras_nas.ElasticMBConv(filters[1], filters_in=filters[0]),
+        keras.layers.GlobalAveragePooling2D(),
+        ElasticDense(2),
+        filters=filters[0],
+    )
+    with pytest.raises(ValueError, match="names of their own.*'width'"):
+        keras_nas.search.BigNAS(model)
+
+
+def test_distillation_needs_logits(space):
+    pool = keras.layers.GlobalAveragePooling2D
+    model = own_model(pool(), ElasticDense(1))
+    with pytest.raises(ValueError, match="`model`.*distillation=False"):
+        keras_nas.search.BigNAS(model)
+    keras_nas.search.BigNAS(model, distillation=False).compile(
+        "sgd", "binary_crossentropy"
+    )
+    search = keras_nas.search.BigNAS(own_model(pool(), ElasticDense(2)))
+    for loss in (
+        "sparse_categorical_crossentropy",
+        keras.losses.CategoricalCrossentropy(),
+    ):
+        with pytest.raises(ValueError, match="`loss`.*from_logits=True"):
+            search.compile("sgd", loss)
+
+
+def test_an_export_has_statistics_of_its_own(space):
+    search = search_of(space)
+    smallest, biggest = space.smallest(), space.biggest()
+    with pytest.raises(ValueError, match="`batches`.*`recalibrate`"):
+        search.export_model()
+    search.recalibrate(smallest, batches())
+    search.export_model()
+    with pytest.raises(ValueError, match="`batches`"):
+        search.export_model(biggest)
+    data = {
+        "validation_data": (images(), labels()),
+        "recalibration_data": batches(),
+        "verbose": 0,
+    }
+    search.fit(images(), labels(), **data)
+    assert search.export_model().input_shape == (None, 8, 8, 3)
+    search.fit(images(), labels(), epochs=3, validation_freq=2, **data)
+    with pytest.raises(ValueError, match="`batches`"):
+        search.export_model(biggest)
+
+
+def test_recalibration_needs_batches(space):
+    search = search_of(space)
+    before = search.model.get_weights()
+    with pytest.raises(ValueError, match="`batches`.*`\\[x\\]`"):
+        search.export_model(space.biggest(), images())
+    with pytest.raises(ValueError, match="no batches"):
+        search.export_model(space.biggest(), iter([]))
+    for old, new in zip(before, search.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"validation_freq": [1]}, "`validation_freq`"),
+        ({"validation_data": iter([])}, "`validation_data`"),
+    ],
+)
+def test_validation_that_is_refused(space, arguments, match):
+    x, y = images(), labels()
+    arguments = {"validation_data": (x, y), **arguments}
+    with pytest.raises(ValueError, match=match):
+        search_of(space).fit(x, y, recalibration_data=[x], **arguments)
 
 
 def test_models_without_choices_are_refused():
