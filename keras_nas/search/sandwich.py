@@ -1,27 +1,11 @@
 """The sandwich rule: which children a step of BigNAS trains."""
 
-import numpy as np
-
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import deciders
 from keras_nas.graph.decisions import decision_names
-from keras_nas.graph.decisions import mask_scales
-from keras_nas.graph.decisions import read_scales
-from keras_nas.layers import ElasticBatchNormalization
-from keras_nas.layers import ElasticChannels
+from keras_nas.graph.slices import check_slices
 from keras_nas.layers import ElasticChoice
-from keras_nas.layers import ElasticConv2D
-from keras_nas.layers import ElasticDense
-from keras_nas.layers import ElasticDepthwiseConv2D
-from keras_nas.spaces.architecture import Architecture
-
-_WITH_WEIGHTS = (
-    ElasticBatchNormalization,
-    ElasticConv2D,
-    ElasticDense,
-    ElasticDepthwiseConv2D,
-)
 
 
 class Sandwich:
@@ -64,7 +48,7 @@ class Sandwich:
                 f"random_children={random_children!r}"
             )
         self.choices = dict(zip(decision_names(flow), choices, strict=True))
-        _check_slices(flow, self.choices)
+        check_slices(flow)
         self.random_children = random_children
         self._resolution = None
         if flow.resolutions is not None:
@@ -123,38 +107,3 @@ class Sandwich:
         step = max(1.0, len(between) / max(1, number))
         spread = [between[int(i * step) % len(between)] for i in range(number)]
         return [places[-1], *spread, places[0]]
-
-
-def _check_slices(flow, choices):
-    """Raises a `ValueError` if the first channels are not those that are kept.
-
-    Executed as slices, layers read the first of their weights, as many as
-    there are channels. Behind a Flatten or a Concatenate, or an activation
-    that makes something of the zeros of a mask, the child that is cut out
-    would be another network.
-    """
-    masks = [m for m in flow.masks if isinstance(m, ElasticChannels)]
-    if not any(mask.execution == "sliced" for mask in masks):
-        return
-    smallest = {name: choice.options[0] for name, choice in choices.items()}
-    scales = mask_scales(flow, Architecture("", smallest))
-    reading = read_scales(flow, scales)
-    for node in flow.graph.nodes:
-        if not isinstance(node.operation, _WITH_WEIGHTS):
-            continue
-        state = flow.state(node.input_tensors[0])
-        shape = (state.length,)
-        alive, nonzero = (
-            np.broadcast_to(values, shape) > 0
-            for values in (reading.alive(state), reading.nonzero(state))
-        )
-        if (alive != nonzero).any() or (alive[1:] > alive[:-1]).any():
-            raise ValueError(
-                f"Layer '{node.name}' of model '{flow.graph.name}' would be "
-                "given other channels than the first ones, or others than "
-                "masks keep. Executed as slices, only pooling, additions, "
-                "activations of which 0 is 0, and elastic layers are allowed "
-                "between `keras_nas.layers.ElasticChannels` and it, no "
-                "Flatten or Concatenate. Change the model, or give its layers "
-                "`execution='masked'`."
-            )

@@ -11,6 +11,7 @@ from keras_nas.graph.rules.merging import ElementwiseMergeRule
 from keras_nas.graph.rules.normalization import BatchNormalizationRule
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.layers import AtomicBlockScale
+from keras_nas.layers import ElasticChoice
 from keras_nas.layers import FiGSMask
 from keras_nas.layers import Mask
 from keras_nas.layers import PerChannelMask
@@ -75,6 +76,12 @@ def insert_masks(model, mask=FiGSMask, seed=None, skip=(), regularizer=None):
             f"Model '{model.name}' chooses its resolution, and a copy with "
             "masks would not. Insert masks into the layers first, and put "
             "those with masks into `keras_nas.ResolutionSubsample`."
+        )
+    if any(isinstance(m, ElasticChoice) for m in flow.masks):
+        raise ValueError(
+            f"Model '{model.name}' has elastic layers, whose channels are "
+            "chosen already, and no search trains both. Insert masks into a "
+            "network that was cut out of it with `keras_nas.slice_model`."
         )
     inserter = _inserter_class(mask)(flow, mask, seed, _names(model, skip))
     masked = inserter.rebuild(model.name) if inserter.places else None

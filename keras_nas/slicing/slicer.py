@@ -8,6 +8,7 @@ from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.graph.decisions import read_scales
 from keras_nas.graph.rules.pass_through import is_linear
+from keras_nas.graph.slices import check_slices
 from keras_nas.layers import Mask
 from keras_nas.layers import PerChannelMask
 from keras_nas.slicing.piece import Piece
@@ -46,7 +47,8 @@ def slice_model(
 
     Raises:
         ValueError: If the model is not a built Keras 3 model, has no masks,
-            the architecture does not fit it, or `channel_multiple` is not a
+            the architecture does not fit it, elastic layers executed as slices
+            would compute something else, or `channel_multiple` is not a
             positive integer.
 
     Example:
@@ -65,6 +67,7 @@ def slice_model(
     """
     flow = ChannelFlow(model)
     check_has_masks(flow)
+    check_slices(flow)
     scales = mask_scales(flow, architecture)
     cutter = Cutter(flow, round_scales(flow, scales, channel_multiple))
     sliced = cutter.cut()

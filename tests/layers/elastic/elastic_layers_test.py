@@ -275,3 +275,28 @@ def test_a_layer_that_always_draws_is_not_cut():
     model = keras.Model(inputs, ElasticDense(3)(x))
     with pytest.raises(ValueError, match="always runs as in training"):
         keras_nas.slice_model(model, keras_nas.Architecture("", {"width": 4}))
+
+
+def elastic_model(*between):
+    """Returns a model with layers between elastic channels and a classifier."""
+    width = ElasticChoice([4, 8], name="width")
+    mask = ElasticChannels([4, 8], width)
+    model = keras.Sequential([keras.Input((6, 6, 3))])
+    model.add(ElasticConv2D(8, 3, width=mask, activation="relu"))
+    for layer in (mask, *between, ElasticDense(3)):
+        model.add(layer)
+    return model
+
+
+def test_slices_of_other_than_the_first_channels_are_not_cut():
+    smallest = keras_nas.Architecture("", {"width": 4})
+    pooled = elastic_model(layers.GlobalAveragePooling2D())
+    assert keras_nas.slice_model(pooled, smallest).layers[1].filters == 4
+    with pytest.raises(ValueError, match="no Flatten.*execution='masked'"):
+        keras_nas.slice_model(elastic_model(layers.Flatten()), smallest)
+
+
+def test_masks_beside_choices_are_refused():
+    model = elastic_model(layers.GlobalAveragePooling2D())
+    with pytest.raises(ValueError, match="has elastic layers"):
+        keras_nas.insert_masks(model)
