@@ -1,7 +1,5 @@
 """BigNAS: one training of all networks of a space at once."""
 
-import itertools
-
 import keras
 from keras import ops
 from keras.src.losses.loss import (
@@ -9,17 +7,13 @@ from keras.src.losses.loss import (
 )
 
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import read_architecture
 from keras_nas.layers import running_child
 from keras_nas.search.children_validation import ChildrenValidation
 from keras_nas.search.sandwich import Sandwich
-from keras_nas.slicing import slice_model
-from keras_nas.spaces.architecture import Architecture
-from keras_nas.training.batch_norm import check_batches
-from keras_nas.training.batch_norm import recalibrate_with
+from keras_nas.search.supernet_model import SupernetModel
 
 
-class BigNAS(keras.Model):
+class BigNAS(SupernetModel):
     """Trains a network that contains networks of many sizes.
 
     Wrap a supernet, of `keras_nas.spaces.BigNASSpace.supernet`, or a model of
@@ -95,18 +89,15 @@ class BigNAS(keras.Model):
         **kwargs,
     ):
         sandwich = Sandwich(model, random_children, resolutions)
-        _check(regularize, weight_decay, recalibration_steps)
-        super().__init__(**kwargs)
+        _check(regularize, weight_decay)
         _check_outputs(model, distillation)
+        super().__init__(model, recalibration_steps, **kwargs)
         self._is_evaluating = False
-        self.model = model
         self.distillation = bool(distillation)
         self.regularize, self.weight_decay = regularize, float(weight_decay)
-        self.recalibration_steps = recalibration_steps
         self._sandwich = sandwich
         self._children_loss = keras.metrics.Mean(name="children_loss")
         self._decay = None
-        self._recalibrated = None  # The decisions, and after which step.
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)
@@ -239,152 +230,6 @@ class BigNAS(keras.Model):
             callbacks = [validation, *callbacks]
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
-    def choose(self, architecture):
-        """Makes one child the network that runs at inference.
-
-        Args:
-            architecture: An `Architecture` with an option for each choice.
-
-        Raises:
-            ValueError: If it does not fit.
-        """
-        choices = self._sandwich.choices
-        is_one = isinstance(architecture, Architecture)
-        names = set(architecture.decisions) if is_one else None
-        if names != set(choices):
-            raise ValueError(
-                "Invalid value received for argument `architecture`. Expected "
-                "a `keras_nas.Architecture` with the decisions "
-                f"{sorted(choices)}. Received: "
-                f"{sorted(names) if is_one else architecture!r}"
-            )
-        for name, option in architecture.decisions.items():
-            choices[name].scale_of(option)  # Fails before anything changes.
-        for name, option in architecture.decisions.items():
-            choices[name].choose(option)
-
-    def smallest(self):
-        """Returns the `Architecture` of the first options."""
-        return self._architecture(0)
-
-    def biggest(self):
-        """Returns the `Architecture` of the last options."""
-        return self._architecture(-1)
-
-    def architecture(self):
-        """Returns the `Architecture` that runs at inference."""
-        return read_architecture(flow_of(self.model))
-
-    def _architecture(self, index):
-        decisions = {
-            n: c.options[index] for n, c in self._sandwich.choices.items()
-        }
-        return Architecture(self.model.name, decisions)
-
-    def recalibrate(self, architecture, batches):
-        """Makes a child the network that runs, with statistics of its own.
-
-        Args:
-            architecture: An `Architecture` with an option for each choice.
-            batches: Iterable of batches of training data, of which
-                `recalibration_steps` are read at most.
-
-        Returns:
-            The number of images used; 0 if it has no BatchNormalization that
-            is trainable.
-
-        Raises:
-            ValueError: If the architecture does not fit, or there are no
-                batches.
-        """
-        check_batches("batches", batches)
-        self.choose(architecture)
-        batches = itertools.islice(iter(batches), self.recalibration_steps)
-        images = recalibrate_with(self.model, batches)
-        self._recalibrated = architecture.decisions, self._steps()
-        return images
-
-    def _steps(self):
-        """Returns how many steps have been trained."""
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is None:
-            return 0
-        return int(ops.convert_to_numpy(optimizer.iterations))
-
-    def evaluate_child(self, architecture, batches, data, **kwargs):
-        """Returns what a child achieves, without cutting it out.
-
-        Args:
-            architecture: An `Architecture` with an option for each choice.
-            batches: As in `recalibrate`.
-            data: Data set to evaluate on, or a tuple of arrays `(x, y)` or
-                `(x, y, sample_weight)`.
-            **kwargs: As in `keras.Model.evaluate`, such as `steps`.
-
-        Returns:
-            Dictionary from the names of the loss and of metrics to floats.
-        """
-        self.recalibrate(architecture, batches)
-        x, y, sample_weight = data, None, None
-        if isinstance(data, tuple):
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        return self.evaluate(
-            x,
-            y,
-            sample_weight=sample_weight,
-            return_dict=True,
-            **{"verbose": 0, **kwargs},
-        )
-
-    def export_model(self, architecture=None, batches=None):
-        """Cuts a child out, as a plain model with the weights it has.
-
-        Args:
-            architecture: An `Architecture` with an option for each choice; by
-                default that of the network that runs at inference.
-            batches: As in `recalibrate`. They may be left out if the last
-                recalibration, or validation, was of this child, and nothing
-                was trained since.
-
-        Returns:
-            A Functional model of stock layers, of images of the child's
-            resolution.
-
-        Raises:
-            ValueError: If the architecture does not fit, or statistics of
-                BatchNormalization are not those of the child.
-        """
-        architecture = architecture or self.architecture()
-        if batches is not None:
-            self.recalibrate(architecture, batches)
-        elif self._has_statistics() and self._recalibrated != (
-            getattr(architecture, "decisions", None),
-            self._steps(),
-        ):
-            raise ValueError(
-                "Statistics of BatchNormalization are not those of the child, "
-                "since training does not accumulate them. Expected `batches` "
-                "of training data, or `recalibrate` before. Received: "
-                f"architecture={architecture!r}, batches=None. "
-                "`keras_nas.slice_model(search.model, architecture)` takes "
-                "statistics as they are."
-            )
-        return slice_model(self.model, architecture)
-
-    def _has_statistics(self):
-        return any(
-            isinstance(layer, keras.layers.BatchNormalization)
-            for layer in self.model._flatten_layers()
-        )
-
-    def get_config(self):
-        raise NotImplementedError(
-            "A search is not saved as a whole. Save its weights with "
-            "`save_weights`, the supernet with `search.model.save`, or a child "
-            "with `search.export_model(architecture).save`; "
-            "`keras_nas.training.Checkpoint` saves all to resume a training."
-        )
-
 
 def _check_outputs(model, distillation):
     shapes = [tuple(tensor.shape) for tensor in flow_of(model).outputs]
@@ -405,7 +250,7 @@ def _takes_probabilities(loss):
     return not getattr(loss, "from_logits", True)
 
 
-def _check(regularize, weight_decay, recalibration_steps):
+def _check(regularize, weight_decay):
     if regularize not in ("biggest", "all"):
         raise ValueError(
             "Invalid value received for argument `regularize`. Expected "
@@ -416,10 +261,4 @@ def _check(regularize, weight_decay, recalibration_steps):
         raise ValueError(
             "Invalid value received for argument `weight_decay`. Expected a "
             f"float >= 0. Received: weight_decay={weight_decay!r}"
-        )
-    if type(recalibration_steps) is not int or recalibration_steps < 1:
-        raise ValueError(
-            "Invalid value received for argument `recalibration_steps`. "
-            "Expected a positive integer. Received: "
-            f"recalibration_steps={recalibration_steps!r}"
         )
