@@ -80,7 +80,7 @@ class Evaluations:
     >>> evaluations.accuracies([space.smallest(), space.biggest()]).tolist()
     [0.6, 0.8]
     >>> evaluations.costs("macs", [space.smallest()]).tolist()
-    [16208.0]
+    [16784.0]
     """
 
     def __init__(
