@@ -228,8 +228,3 @@ def test_other_lists_are_refused(key, value):
 def test_other_strides_are_refused(value):
     with pytest.raises(ValueError, match="argument `stem_stride`"):
         BigNASSpace("wrong", ROWS, stem_stride=value)
-
-
-def test_there_is_no_supernet_yet():
-    with pytest.raises(NotImplementedError):
-        TINY.supernet()
