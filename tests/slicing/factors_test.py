@@ -45,12 +45,12 @@ def test_soft_factors_are_folded(make):
 
 
 NOT_FOLDED_BACK = {
-    "sigmoid": layers.Activation("sigmoid"),
-    "conv sigmoid": layers.Conv2D(5, 1, activation="sigmoid"),
-    "relu6": layers.ReLU(6.0),
-    "norm without scale": layers.BatchNormalization(scale=False),
-    "softmax": layers.Softmax(),
-    "norm of rows": layers.BatchNormalization(axis=1),
+    "sigmoid": layers.Activation("sigmoid", name="first"),
+    "conv sigmoid": layers.Conv2D(5, 1, activation="sigmoid", name="first"),
+    "relu6": layers.ReLU(6.0, name="first"),
+    "norm without scale": layers.BatchNormalization(scale=False, name="first"),
+    "softmax": layers.Softmax(name="first"),
+    "norm of rows": layers.BatchNormalization(axis=1, name="first"),
 }
 
 
