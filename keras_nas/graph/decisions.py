@@ -31,7 +31,7 @@ def mask_scales(flow, architecture=None):
             f"{type(architecture).__name__}. Read a file with "
             "`keras_nas.Architecture.load(path)`."
         )
-    names = decision_names(flow)
+    names = named_deciders(flow)
     decisions = architecture.decisions
     if set(names) != set(decisions):
         raise ValueError(
@@ -59,11 +59,12 @@ def read_architecture(flow, scales=None):
     Raises:
         ValueError: If two masks have the same name.
     """
+    masks = named_deciders(flow)
     if scales is None:
-        decisions = [mask.decision() for mask in deciders(flow)]
+        decisions = [mask.decision() for mask in masks.values()]
     else:
         decisions = [np.flatnonzero(scale).tolist() for scale in scales]
-    decisions = dict(zip(decision_names(flow), decisions, strict=True))
+    decisions = dict(zip(masks, decisions, strict=True))
     return Architecture(flow.graph.name, decisions)
 
 
@@ -72,13 +73,14 @@ def deciders(flow):
     return [mask for mask in flow.masks if mask.leaders()[0] is mask]
 
 
-def decision_names(flow):
-    """Returns the names of the `deciders`.
+def named_deciders(flow):
+    """Returns a dictionary from the names of the `deciders` to them.
 
     Raises:
         ValueError: If two of them have the same name.
     """
-    names = [mask.name for mask in deciders(flow)]
+    masks = deciders(flow)
+    names = [mask.name for mask in masks]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(
@@ -86,7 +88,7 @@ def decision_names(flow):
             f"own, in nested models too. Model '{flow.graph.name}' has "
             f"several masks named: {repeated}"
         )
-    return names
+    return dict(zip(names, masks, strict=True))
 
 
 def _numpy(tensor):

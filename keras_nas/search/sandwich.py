@@ -3,7 +3,7 @@
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import deciders
-from keras_nas.graph.decisions import decision_names
+from keras_nas.graph.decisions import named_deciders
 from keras_nas.graph.slices import check_slices
 from keras_nas.layers import ElasticChoice
 
@@ -47,7 +47,7 @@ class Sandwich:
                 "Expected an integer >= 0. Received: "
                 f"random_children={random_children!r}"
             )
-        self.choices = dict(zip(decision_names(flow), choices, strict=True))
+        self.choices = named_deciders(flow)
         check_slices(flow)
         self.random_children = random_children
         self._resolution = None

@@ -6,8 +6,7 @@ import keras
 from keras import ops
 
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import deciders
-from keras_nas.graph.decisions import decision_names
+from keras_nas.graph.decisions import named_deciders
 from keras_nas.graph.decisions import read_architecture
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
@@ -42,8 +41,7 @@ class SupernetModel(keras.Model):
 
     def _choices(self):
         """Returns the choices of the model by their names."""
-        flow = flow_of(self.model)
-        return dict(zip(decision_names(flow), deciders(flow), strict=True))
+        return named_deciders(flow_of(self.model))
 
     def choose(self, architecture):
         """Makes one child the network that runs at inference.
