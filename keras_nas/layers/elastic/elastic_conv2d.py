@@ -5,6 +5,7 @@ from keras import layers
 from keras import ops
 
 from keras_nas.layers.elastic.elastic_channels import first_channels
+from keras_nas.layers.elastic.slices import add_bias_and_activate
 from keras_nas.layers.elastic.slices import channels_of
 from keras_nas.layers.elastic.slices import deserialize_width
 from keras_nas.layers.elastic.slices import serialize_width
@@ -76,14 +77,7 @@ class ElasticConv2D(layers.Conv2D):
             data_format=self.data_format,
             dilation_rate=list(self.dilation_rate),
         )
-        if self.use_bias:
-            shape = [1, 1, 1, 1]
-            shape[axis] = -1
-            bias = first_channels(self.bias, 0, width)
-            outputs = outputs + ops.reshape(bias, shape)
-        if self.activation is not None:
-            return self.activation(outputs)
-        return outputs
+        return add_bias_and_activate(self, outputs, axis)
 
     def get_config(self):
         return {**super().get_config(), "width": serialize_width(self.width)}

@@ -11,6 +11,7 @@ from keras_nas.layers.elastic.elastic_mask import check_execution
 from keras_nas.layers.elastic.elastic_mask import deserialize_choices
 from keras_nas.layers.elastic.elastic_mask import row
 from keras_nas.layers.elastic.elastic_mask import serialize_choices
+from keras_nas.layers.elastic.slices import add_bias_and_activate
 from keras_nas.layers.elastic.slices import channels_of
 
 
@@ -119,15 +120,7 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        if self.use_bias:
-            shape = [1, 1, 1, 1]
-            shape[axis] = -1
-            width = channels_of(outputs, axis)
-            bias = first_channels(self.bias, 0, width)
-            outputs = outputs + ops.reshape(bias, shape)
-        if self.activation is not None:
-            return self.activation(outputs)
-        return outputs
+        return add_bias_and_activate(self, outputs, axis)
 
     def window(self, kernel, training=False):
         """Returns the part of a kernel that is in use."""

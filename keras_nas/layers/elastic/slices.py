@@ -4,12 +4,25 @@ import keras
 from keras import ops
 
 from keras_nas.layers.elastic.elastic_channels import ElasticChannels
+from keras_nas.layers.elastic.elastic_channels import first_channels
 
 
 def channels_of(inputs, axis):
     """Returns how many channels there are, an integer if that is known."""
     channels = inputs.shape[axis]
     return ops.shape(inputs)[axis] if channels is None else channels
+
+
+def add_bias_and_activate(layer, outputs, axis):
+    """Returns what a convolution's fused bias and activation make of maps."""
+    if layer.use_bias:
+        shape = [1, 1, 1, 1]
+        shape[axis] = -1
+        bias = first_channels(layer.bias, 0, channels_of(outputs, axis))
+        outputs = outputs + ops.reshape(bias, shape)
+    if layer.activation is not None:
+        return layer.activation(outputs)
+    return outputs
 
 
 def serialize_width(width):
