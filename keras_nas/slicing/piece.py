@@ -170,13 +170,9 @@ class Piece:
         """Returns the constants of all channels of an original tensor."""
         return self._cutter.constants(tensor)
 
-    def scale(self):
-        """Returns what the mask that is called has decided."""
-        return self._cutter.scale(self.operation)
-
-    def scale_of_mask(self, mask):
-        """Returns what a mask that the layer asks has decided."""
-        return self._cutter.scale(mask)
+    def scale(self, mask=None):
+        """Returns what a mask has decided, by default the one called."""
+        return self._cutter.scale(mask or self.operation)
 
     def fold(self, what):
         """Adds a line to the report."""

@@ -119,7 +119,7 @@ class ElasticDepthwiseRule(DepthwiseRule):
         super().build(piece)
         layer, size = piece.operation, piece.operation.kernel_sizes[0]
         if layer.kernel_choice is not None:
-            scale = piece.scale_of_mask(layer.kernel_choice)
+            scale = piece.scale(layer.kernel_choice)
             size = layer.kernel_sizes[int(np.argmax(scale))]
         start = (max(layer.kernel_sizes) - size) // 2
         window = slice(start, start + size)
