@@ -126,7 +126,8 @@ class BigNAS(SupernetModel):
     ):
         if not training:
             return super().compute_loss(x, y, y_pred, sample_weight, False)
-        self._decay = self._weight_decay()
+        if self.weight_decay:
+            self._decay = self._decay_of_kernels()
         try:
             loss = super().compute_loss(x, y, y_pred, sample_weight, True)
         finally:
@@ -150,7 +151,7 @@ class BigNAS(SupernetModel):
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         return loss(target, ops.cast(logits, "float32"), sample_weight)
 
-    def _weight_decay(self):
+    def _decay_of_kernels(self):
         children = 1
         if self.regularize == "all":
             children = self._sandwich.random_children + 2
@@ -177,8 +178,8 @@ class BigNAS(SupernetModel):
 
     @property
     def losses(self):
-        decay = [self._decay] if self._decay is not None else []
-        return [*super().losses, *(decay if self.weight_decay else [])]
+        decay = [] if self._decay is None else [self._decay]
+        return [*super().losses, *decay]
 
     def fit(
         self,
