@@ -28,7 +28,6 @@ from keras_nas import spaces
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.slicing.atomic_blocks import atom_kinds
-from keras_nas.training import Checkpoint
 
 
 class AtomNAS(experiment.Method):
@@ -125,7 +124,6 @@ class AtomNAS(experiment.Method):
     def search(self, context, search):
         preset, data = context.preset, context.data
         steps, epochs = data.steps("train"), preset.search_epochs
-        checkpoint = Checkpoint(context.run.path("checkpoints"))
         factors = None
         if preset.mask_learning_rate:
             factors = dataclasses.replace(
@@ -138,18 +136,13 @@ class AtomNAS(experiment.Method):
                 metrics=["accuracy"],
                 mask_optimizer=factors,
             )
-        history = pipeline.fit(
+        return pipeline.fit_search(
+            context,
             search,
-            data.stream("train", checkpoint.epoch),
-            steps_per_epoch=steps,
-            epochs=epochs,
+            data,
+            "train",
             recalibration_data=self.recalibration_data(context),
-            callbacks=[*context.callbacks("search"), checkpoint],
-            validation_data=data.validation,
-            validation_freq=preset.validation_freq,
         )
-        history.history = checkpoint.history
-        return history
 
     def whole(self, context, masked):
         return self.supernet(context)

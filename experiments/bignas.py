@@ -25,7 +25,6 @@ import math
 import pathlib
 
 import keras
-import tensorflow as tf
 from absl import flags
 
 from experiments import bignas_family
@@ -37,11 +36,9 @@ from experiments.bignas_presets import name_of
 from experiments.patches import PatchContext
 from keras_nas import search as searches
 from keras_nas import spaces
-from keras_nas.training import Checkpoint
 
 FLAGS = flags.FLAGS
 
-_BATCH = 512  # Images of a batch where nothing is trained.
 _COUNTED = ("macs", "params")  # Quickly, of any number of networks.
 
 
@@ -108,31 +105,28 @@ class BigNAS(experiment.Method):
             regularize=preset.regularize,
             weight_decay=preset.weight_decay,
             resolutions=list(preset.train_resolutions) or None,
-            recalibration_steps=-(-preset.recalibration_images // _BATCH),
+            recalibration_steps=-(
+                -preset.recalibration_images // pipeline.EVALUATED
+            ),
         )
 
     def search(self, context, search):
         preset, data = context.preset, context.data
-        steps, epochs = data.steps("train"), preset.search_epochs
-        checkpoint = Checkpoint(context.run.path("checkpoints"))
         with context.strategy.scope():
             search.compile(
-                preset.recipe().optimizer(steps, epochs),
+                preset.recipe().optimizer(
+                    data.steps("train"), preset.search_epochs
+                ),
                 context.loss(search.model),
                 metrics=["accuracy"],
             )
-        history = pipeline.fit(
+        return pipeline.fit_search(
+            context,
             search,
-            data.stream("train", checkpoint.epoch),
-            steps_per_epoch=steps,
-            epochs=epochs,
+            data,
+            "train",
             recalibration_data=self.recalibration_data(context),
-            callbacks=[*context.callbacks("search"), checkpoint],
-            validation_data=data.validation,
-            validation_freq=preset.validation_freq,
         )
-        history.history = checkpoint.history
-        return history
 
     def train(self, context):
         """Trains the supernet and saves it; returns the stage's facts."""
@@ -159,13 +153,17 @@ class BigNAS(experiment.Method):
 
     def recalibration_data(self, context):
         """Returns batches of training images, always the same."""
-        return _take(context.data, "train", context.preset.recalibration_images)
+        return pipeline.first_images(
+            context.data, "train", context.preset.recalibration_images
+        )
 
     def selection_data(self, context):
         """Returns the images to select on, not augmented, always the same."""
         preset = context.preset
         data = context.load(image_size=preset.image_size, augment="none")
-        return _take(data, preset.selection_split, preset.selection_images)
+        return pipeline.first_images(
+            data, preset.selection_split, preset.selection_images
+        )
 
     def evaluations(self, context, worker, workers):
         """Returns what is known of networks of the trained supernet."""
@@ -242,14 +240,6 @@ class BigNAS(experiment.Method):
         """Returns the cost in the picture: counted, of all networks."""
         cost = context.preset.cost
         return cost if cost in _COUNTED else "macs"
-
-
-def _take(data, split, images):
-    """Returns so many images of the split's first epoch, if it has as many."""
-    images = min(images, data.steps(split) * data.batch_size)
-    batches = data.stream(split).unbatch().take(images).batch(_BATCH)
-    number = tf.data.experimental.assert_cardinality(-(-images // _BATCH))
-    return batches.apply(number).cache()
 
 
 def _evaluated(selector, cost):

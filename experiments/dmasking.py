@@ -21,46 +21,17 @@ import keras_nas
 from experiments import experiment
 from experiments import pipeline
 from experiments.dmasking_presets import DMASKING
+from experiments.space_search import SpaceSearch
 from keras_nas import spaces
 from keras_nas.layers import subsample
 
 
-class DMaskingNAS(experiment.Method):
+class DMaskingNAS(SpaceSearch):
     """Masks on everything that a space leaves open."""
 
     name, module = "DMaskingNAS", "dmasking"
     presets = DMASKING
-
-    def full_network(self, context):
-        space = self.space(context)
-        return self.build(context, space.biggest())
-
-    def space(self, context):
-        space = spaces.find_space(context.preset.space)
-        if not isinstance(space, spaces.MBConvSpace):
-            raise ValueError(
-                "Invalid value received for flag --space. Expected a "
-                "`keras_nas.spaces.MBConvSpace`, such as small_mbconv. "
-                f"Received: {space.name}, of type {type(space).__name__}"
-            )
-        expected, received = space.resolutions[-1], context.preset.image_size
-        if expected != received:
-            raise ValueError(
-                "Invalid value received for flag --image_size. Expected the "
-                f"largest resolution of space '{space.name}', {expected}. "
-                f"Received: {received}"
-            )
-        return space
-
-    def build(self, context, architecture):
-        """Returns the network of an architecture, with fresh weights."""
-        keras.utils.set_random_seed(context.seed)
-        with context.strategy.scope():
-            return self.space(context).build(
-                architecture,
-                context.data.num_classes,
-                momentum=context.preset.bn_momentum,
-            )
+    space_type, example = spaces.MBConvSpace, "small_mbconv"
 
     def new_search(self, context):
         preset = context.preset
@@ -108,39 +79,11 @@ class DMaskingNAS(experiment.Method):
             validation_freq=preset.validation_freq,
         )
 
-    def networks(self, context, architecture):
-        full = keras_nas.insert_masks(self.full_network(context))
-        budget = self.budget_of_narrow(context, full)
-        narrow = keras_nas.search.WidthMultiplier(
-            full, budget, context.preset.channel_multiple
-        ).export_model()
-        return [
-            self.build(context, architecture),
-            pipeline.from_scratch(context, narrow),
-        ]
-
-    def budget_of_narrow(self, context, full):
-        """Returns the search's budget for masks on the largest network.
-
-        Costs that are measured differ for it and for the largest network in
-        the supernet, so a share of either would not be the same budget.
-        """
-        preset, budget = context.preset, context.preset.budget()
-        if not budget.counts:
-            supernet = keras.models.load_model(context.run.path("masked.keras"))
-            target = min(budget.budget(supernet), budget.full(full))
-            budget = dataclasses.replace(preset, target=target).budget()
-        return budget
-
     def comparable(self, context, sliced):
         size = context.preset.image_size
         images = keras.Input((size, size, 3))
         small = subsample(images, sliced.input_shape[1])
         return keras.Model(images, sliced(small))
-
-    def decisions(self, context):
-        path = context.run.path("architecture.json")
-        return keras_nas.Architecture.load(path).decisions
 
     def notes(self, context, stages):
         size = stages["retrain"]["input_size"]

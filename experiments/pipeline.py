@@ -12,13 +12,17 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_nas import count_cost
 from keras_nas import data
 from keras_nas import export
 from keras_nas import report
 from keras_nas import spaces
+from keras_nas.training import Checkpoint
 from keras_nas.training import find_strategy
+
+EVALUATED = 512  # Images of a batch where nothing is trained.
 
 
 @dataclasses.dataclass
@@ -146,6 +150,56 @@ def fit(model, data, **kwargs):
     )
     history.seconds = time.perf_counter() - start
     return history
+
+
+def fit_search(context, search, data, split, streams=None, **kwargs):
+    """Fits a search that goes on where it was interrupted.
+
+    Args:
+        context: The `Context`.
+        search: A compiled search.
+        data: `keras_nas.data.Datasets`.
+        split: Name of the split that the search is fit on.
+        streams: Dictionary from further arguments of `fit` to the names of
+            their splits.
+        **kwargs: Of `search.fit`.
+
+    Returns:
+        The `History` of all epochs, with the `seconds` of this process.
+    """
+    preset = context.preset
+    checkpoint = Checkpoint(context.run.path("checkpoints"))
+    further = {
+        argument: data.stream(name, checkpoint.epoch)
+        for argument, name in (streams or {}).items()
+    }
+    history = fit(
+        search,
+        data.stream(split, checkpoint.epoch),
+        steps_per_epoch=data.steps(split),
+        epochs=preset.search_epochs,
+        callbacks=[*context.callbacks("search"), checkpoint],
+        validation_data=data.validation,
+        validation_freq=preset.validation_freq,
+        **further,
+        **kwargs,
+    )
+    history.history = checkpoint.history
+    return history
+
+
+def first_images(data, split, images):
+    """Returns batches of images of a split, the same at every iteration.
+
+    Args:
+        data: `keras_nas.data.Datasets`.
+        split: Name of the split.
+        images: Integer, how many of them, if it has as many.
+    """
+    images = min(images, data.steps(split) * data.batch_size)
+    batches = data.stream(split).unbatch().take(images).batch(EVALUATED)
+    number = tf.data.experimental.assert_cardinality(-(-images // EVALUATED))
+    return batches.apply(number).cache()
 
 
 def facts(context, model):
