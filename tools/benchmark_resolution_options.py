@@ -28,11 +28,6 @@ and JAX, and about a minute for each row of the table.
 
 import argparse
 import json
-import resource
-import statistics
-import subprocess
-import sys
-import time
 import warnings
 
 import keras
@@ -42,6 +37,7 @@ from keras import layers
 import keras_nas
 from keras_nas.report import figure as figures
 from tools import option_benchmarks as shared
+from tools import step_memory
 
 RESOLUTIONS = (1, 2, 4, 8)
 
@@ -54,17 +50,6 @@ _STYLES = {
 _MEMORY = ("peak", 1e-6, "peak memory, MB")
 _SECONDS = ("seconds", 1.0, "time, seconds")
 _TPU_MEMORY = ("tpu_peak", 1e-6, "memory planned for a TPU, MB")
-
-# The compiler must not look for a TPU.
-_TPU_VARIABLES = {
-    "KERAS_BACKEND": "jax",
-    "JAX_PLATFORMS": "cpu",
-    "TPU_SKIP_MDS_QUERY": "1",
-    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
-    "TPU_WORKER_HOSTNAMES": "localhost",
-    "TPU_WORKER_ID": "0",
-}
-_TPU_TOPOLOGY = "v5e:2x2"
 
 
 class NaiveSum(keras_nas.ResolutionSubsample):
@@ -171,33 +156,15 @@ def measure(flags):
         List of rows, plain data.
     """
     cells = [(method, k) for method in _STYLES for k in flags.resolutions]
-    planned = _measure_all(flags, cells, _TPU_VARIABLES) if flags.tpu else None
-    variables = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    measured = step_memory.measure(_NAME, _sizes(flags), cells, flags.tpu)
     rows = []
-    for index, (method, number) in enumerate(cells):
-        (row,) = _measure_all(flags, [(method, number)], variables)
+    for (method, number), row in zip(cells, measured, strict=True):
         row = {"method": method, "resolutions": number, **row}
-        if planned:
-            row.update(planned[index])
         first = next((r for r in rows if r["method"] == method), row)
         for kind, _, _ in _panels(flags):
             row[f"{kind}_ratio"] = row[kind] / (first[kind] or 1)
         rows.append(row)
     return rows
-
-
-def _measure_all(flags, cells, variables):
-    """Measures some cells in one process; returns what each one is."""
-    process = shared.run_tool(
-        _NAME,
-        ["--cells", json.dumps({**_sizes(flags), "cells": cells})],
-        variables,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if process.returncode:
-        sys.exit(f"Measuring {cells} failed.")
-    return json.loads(process.stdout.splitlines()[-1])
 
 
 def _sizes(flags):
@@ -208,8 +175,8 @@ def _sizes(flags):
 def _print_cells(text):
     """Measures in this process, and prints JSON for the one that asks."""
     sizes = json.loads(text)
-    is_tensorflow = keras.backend.backend() == "tensorflow"
-    run = run_with_tensorflow if is_tensorflow else plan_for_tpu
+    # The logit of a single resolution has no gradients.
+    warnings.filterwarnings("ignore", message="Gradients do not exist")
     rows = []
     for method, number in sizes["cells"]:
         keras.utils.set_random_seed(0)
@@ -219,86 +186,10 @@ def _print_cells(text):
         model = build_supernet(
             method, resolutions, sizes["blocks"], sizes["channels"]
         )
-        rows.append(run(model, sizes["batch_size"], sizes["steps"]))
+        rows.append(
+            step_memory.measure_here(model, sizes["batch_size"], sizes["steps"])
+        )
     print(json.dumps(rows))
-
-
-def run_with_tensorflow(model, batch_size, steps):
-    """Measures the steps of a model in this process.
-
-    Args:
-        model: What `build_supernet` returns.
-        batch_size: Integer.
-        steps: Integer, the number of steps.
-
-    Returns:
-        Dictionary of plain data, in bytes and seconds.
-    """
-    import tensorflow as tf
-
-    optimizer, loss_of = shared.make_optimizer(model), shared.make_loss()
-    # The logit of a single resolution has none.
-    warnings.filterwarnings("ignore", message="Gradients do not exist")
-
-    @tf.function(reduce_retracing=True)
-    def step(x, y):
-        with tf.GradientTape() as tape:
-            loss = loss_of(y, model(x, training=True))
-        variables = model.trainable_variables
-        values = [variable.value for variable in variables]
-        optimizer.apply(tape.gradient(loss, values), variables)
-        return loss
-
-    size = model.input_shape[1]
-    x, y = shared.make_batch(batch_size, size)
-    signature = (
-        tf.TensorSpec((None, size, size, 3), tf.float32),
-        tf.TensorSpec((None,), tf.int32),
-    )
-    step = step.get_concrete_function(*signature)
-    step(x[:2], y[:2])
-    before, seconds = _largest_memory(), []
-    for _ in range(steps):
-        start = time.perf_counter()
-        step(x, y).numpy()
-        seconds.append(time.perf_counter() - start)
-    return {
-        "params": model.count_params(),
-        "peak": _largest_memory() - before,
-        "peak_of_two_images": before,
-        "seconds": statistics.median(seconds),
-        "seconds_min": min(seconds),
-    }
-
-
-def _largest_memory():
-    """Returns the largest resident memory of this process so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def plan_for_tpu(model, batch_size, steps):
-    """Returns the bytes that the compiler for TPUs plans for a step."""
-    import jax
-    from jax.experimental import topologies
-
-    del steps
-    topology = topologies.get_topology_desc(
-        platform="tpu", topology_name=_TPU_TOPOLOGY
-    )
-    sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
-    optimizer = shared.make_optimizer(model)
-    arguments = (
-        shared.state_of(model, optimizer),
-        *shared.make_batch(batch_size, model.input_shape[1]),
-    )
-    shapes = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-        arguments,
-    )
-    step = jax.jit(shared.make_jax_step(model, optimizer), donate_argnums=0)
-    plan = step.lower(*shapes).compile().memory_analysis()
-    return {"tpu_peak": plan.peak_memory_in_bytes}
 
 
 def _panels(flags):
@@ -365,10 +256,7 @@ def main(arguments=None):
     if flags.cells:
         _print_cells(flags.cells)
         return
-    for package in ("jax", "libtpu") if flags.tpu else ():
-        if not shared.is_installed(package):
-            sys.exit(f"{package} is not installed: pip install {package}")
-
+    step_memory.check_packages(flags.tpu)
     rows = measure(flags)
     print_rows(rows, flags)
     facts = shared.facts()

@@ -11,6 +11,7 @@ import keras_nas
 from tests.common import masks_of
 from tools import benchmark_resolution_options as benchmark
 from tools import option_benchmarks
+from tools import step_memory
 
 _PNG = b"\x89PNG"
 
@@ -76,7 +77,7 @@ def test_blocks_are_decided_together():
 def test_a_step_updates_all_weights():
     model = build("whole", [5, 9])
     before = [np.array(v) for v in model.trainable_variables]
-    row = benchmark.run_with_tensorflow(model, batch_size=4, steps=2)
+    row = step_memory.measure_here(model, batch_size=4, steps=2)
     for variable, value in zip(model.trainable_variables, before, strict=True):
         assert np.abs(np.array(variable) - value).max() > 0, variable.path
     assert row["params"] == model.count_params()
@@ -106,13 +107,13 @@ def test_one_command_measures_and_writes(tmp_path, capsys, monkeypatch):
 def test_table_and_figure_with_the_plan_for_a_tpu(
     tmp_path, capsys, monkeypatch
 ):
-    def measure_all(flags, cells, variables):
+    def run(tool, sizes, cells, variables):
         if variables["KERAS_BACKEND"] == "jax":
             return [{"tpu_peak": 10**6 * k} for _, k in cells]
         values = {"params": 100, "seconds": 0.5, "seconds_min": 0.4}
         return [{**values, "peak": 2 * 10**6 * k} for _, k in cells]
 
-    monkeypatch.setattr(benchmark, "_measure_all", measure_all)
+    monkeypatch.setattr(step_memory, "_run", run)
     monkeypatch.setattr(option_benchmarks, "is_installed", lambda name: True)
     picture = tmp_path / "rows.png"
     benchmark.main(["--tpu", "--png", str(picture), "--resolutions", "1", "4"])
