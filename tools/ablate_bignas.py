@@ -11,17 +11,10 @@ biggest network with the supernet's weights. A training that was interrupted
 goes on when the command is repeated.
 """
 
-import argparse
-import dataclasses
-import json
-import pathlib
-import statistics
-
 from experiments.bignas import BigNAS
 from experiments.bignas_presets import BIGNAS
 from keras_nas import Architecture
-from keras_nas.environment import environment
-from tools.ablate_atomnas import context_of
+from tools import ablation
 
 VARIANTS = {
     "base": {},
@@ -51,11 +44,11 @@ def measure(preset, seed, folder):
         seed: Integer.
         folder: Path of the folder of this training.
     """
-    context, method = context_of(preset, seed, folder), BigNAS()
+    context, method = ablation.context_of(preset, seed, folder), BigNAS()
     search = method.new_search(context)
     history = method.search(context, search).history
     batches = method.recalibration_data(context)
-    row = {"seed": seed, "history": history}
+    row = {"history": history}
     for name, architecture in networks(method.space(context)).items():
         accuracies = {
             split: search.evaluate_child(architecture, batches, data)
@@ -75,55 +68,14 @@ def table(rows):
         f"| training | {' | '.join(NETWORKS)} |",
         "| :-- | --: | --: | --: |",
     ]
-    for variant in dict.fromkeys(row["variant"] for row in rows):
-        some = [row for row in rows if row["variant"] == variant]
+    for variant, some in ablation.by_variant(rows).items():
         cells = [variant]
         for name in NETWORKS:
             values = [row[f"test_{name}"] for row in some]
-            each = ", ".join(f"{100 * value:.1f}" for value in values)
-            cells.append(f"{statistics.mean(values):.1%} ({each})")
+            cells.append(ablation.mean_and_each(values))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", default="small", choices=BIGNAS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument(
-        "--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS
-    )
-    parser.add_argument(
-        "--learning_rate", type=float, help="in place of the preset's"
-    )
-    parser.add_argument("--output_dir", required=True)
-    parser.add_argument("--json", help="file to write the measurements to")
-    arguments = parser.parse_args()
-    preset, rows = BIGNAS[arguments.preset], []
-    if arguments.learning_rate is not None:
-        preset = dataclasses.replace(
-            preset, learning_rate=arguments.learning_rate
-        )
-    for seed in arguments.seeds:
-        for variant in arguments.variants:
-            name = f"{seed}_{variant.replace(' ', '_')}"
-            folder = pathlib.Path(arguments.output_dir, name)
-            chosen = dataclasses.replace(preset, **VARIANTS[variant])
-            row = {"variant": variant, **measure(chosen, seed, folder)}
-            rows.append(row)
-            shown = {k: v for k, v in row.items() if k != "history"}
-            print(shown, flush=True)
-    print(table(rows))
-    if arguments.json:
-        results = {
-            "command": "python -m tools.ablate_bignas",
-            "preset": dataclasses.asdict(preset),
-            "rows": rows,
-            **environment(),
-        }
-        text = json.dumps(results, indent=1) + "\n"
-        pathlib.Path(arguments.json).write_text(text)
-
-
 if __name__ == "__main__":
-    main()
+    ablation.main("ablate_bignas", __doc__, BIGNAS, VARIANTS, measure, table)

@@ -17,7 +17,7 @@ from experiments import pipeline
 from experiments.atomnas import AtomNAS
 from experiments.atomnas_presets import ATOMNAS
 from keras_nas.environment import environment
-from tools.ablate_atomnas import context_of
+from tools import ablation
 
 
 def measure(preset, seed, folder):
@@ -28,7 +28,7 @@ def measure(preset, seed, folder):
         seed: Integer.
         folder: Path of an empty folder.
     """
-    context, method = context_of(preset, seed, folder), AtomNAS()
+    context, method = ablation.context_of(preset, seed, folder), AtomNAS()
     search = method.new_search(context)
     history = method.search(context, search)
     found = search.export_model()
