@@ -289,6 +289,7 @@ def _write_results(method, context, stages):
         "retrain_seconds": retrain.get("seconds"),
         "litert_latency_ms": files["latency_ms"],
         "tflite_bytes": files["tflite_bytes"],
+        "training": preset.training(),
         "verify": [
             link for proof in _proofs(stages) for link in proof["links"]
         ],

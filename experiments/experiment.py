@@ -250,11 +250,18 @@ def _notes(method, context, stages, costs):
             "The network that was found has the weights that the search has "
             "trained. Beside it stands the same network trained from scratch."
         )
+    taught = ()
+    if context.preset.teacher:
+        taught = (
+            "Every training but the search also learned from the teacher "
+            f"'{context.teacher.name}', by distillation.",
+        )
     return (
         "One run; another seed moves each accuracy. Compare several before "
         "you conclude anything from small differences.",
         weights,
         *budgeted,
+        *taught,
         *method.notes(context, stages),
     )
 

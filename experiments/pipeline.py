@@ -18,7 +18,11 @@ from keras_nas import data
 from keras_nas import export
 from keras_nas import report
 from keras_nas import spaces
+from keras_nas.training import SmoothedCrossentropy
+from keras_nas.training import add_stochastic_depth
 from keras_nas.training import find_strategy
+from keras_nas.training import make_distiller
+from keras_nas.training.distillation import check_teacher
 
 
 @dataclasses.dataclass
@@ -31,6 +35,7 @@ class Context:
     data: object
     strategy: object
     load: object
+    teacher: object = None
 
     def at(self, image_size, **kwargs):
         """Returns the same context with other images.
@@ -52,12 +57,21 @@ class Context:
                 self.preset.model, self.data.input_shape, self.data.num_classes
             )
 
-    def loss(self, model):
-        """Returns the loss for a model of logits or of probabilities."""
-        last = getattr(model.layers[-1], "activation", None)
-        return keras.losses.SparseCategoricalCrossentropy(
-            from_logits=last is not keras.activations.softmax
-        )
+    def loss(self, model, label_smoothing=0.0):
+        """Returns the loss for a model of logits or of probabilities.
+
+        Args:
+            model: A Keras model, or the `Distiller` of one.
+            label_smoothing: Float; the searches have none, since what they
+                decide by it is the likelihood of the labels.
+        """
+        from_logits = True
+        if not isinstance(model, keras.distillation.Distiller):
+            last = getattr(model.layers[-1], "activation", None)
+            from_logits = last is not keras.activations.softmax
+        if label_smoothing:
+            return SmoothedCrossentropy(label_smoothing, from_logits)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits)
 
     def callbacks(self, name):
         """Returns the callbacks of a training: logs for TensorBoard."""
@@ -84,7 +98,23 @@ def open_context(run, preset, flags):
     )
     datasets = load(image_size=preset.image_size)
     strategy = find_strategy(flags.strategy)
-    return Context(run, preset, flags.seed, datasets, strategy, load)
+    teacher = None
+    if preset.teacher:
+        with strategy.scope():
+            teacher = _load_teacher(preset.teacher, datasets)
+    return Context(run, preset, flags.seed, datasets, strategy, load, teacher)
+
+
+def _load_teacher(path, datasets):
+    if not os.path.isfile(path):
+        raise ValueError(
+            "Invalid value received for flag --teacher. Expected the path of "
+            f"a .keras file. Received: {path!r}, where there is none."
+        )
+    teacher = keras.models.load_model(path, compile=False)
+    shape = (None, *datasets.input_shape)
+    check_teacher(teacher, shape, datasets.num_classes)
+    return teacher
 
 
 def progress():
@@ -103,27 +133,51 @@ def train(context, model, name):
     Returns:
         Dictionary with `fit_seconds` and what `facts` returns.
     """
-    context = context.at(model.input_shape[1])
-    epochs = context.preset.train_epochs
+    preset, augment = context.preset, {}
+    if preset.train_augment not in ("", preset.augment):
+        augment = {"augment": preset.train_augment}
+    context = context.at(model.input_shape[1], **augment)
+    epochs = preset.train_epochs
     steps = context.data.steps("train")
     with context.strategy.scope():
-        model.compile(
-            context.preset.recipe().optimizer(steps, epochs),
-            context.loss(model),
+        trained = _for_training(context, model)
+        trained.compile(
+            preset.recipe().optimizer(steps, epochs),
+            context.loss(trained, preset.label_smoothing),
             metrics=["accuracy"],
         )
     history = fit(
-        model,
+        trained,
         context.data.train,
         epochs=epochs,
         callbacks=context.callbacks(name),
         validation_data=context.data.validation,
-        validation_freq=context.preset.validation_freq,
+        validation_freq=preset.validation_freq,
     )
+    with context.strategy.scope():
+        # Of Keras alone, so that the file loads where keras_nas is missing.
+        model.compile(loss=context.loss(model), metrics=["accuracy"])
     result = {"fit_seconds": history.seconds, **facts(context, model)}
     print(f"{name}: test accuracy {result['test_accuracy']:.1%}", flush=True)
     context.run.save_model(model, f"{name}.keras")
     return result
+
+
+def _for_training(context, model):
+    """Returns what is fitted to train a model: it, or one of its layers."""
+    preset = context.preset
+    if preset.stochastic_depth:
+        model = add_stochastic_depth(
+            model, preset.stochastic_depth, context.seed
+        )
+    if context.teacher is not None:
+        model = make_distiller(
+            model,
+            context.teacher,
+            preset.distillation_temperature,
+            preset.distillation_weight,
+        )
+    return model
 
 
 def fit(model, data, **kwargs):
@@ -281,6 +335,7 @@ def write_results(context, method, stages, target):
         "retrain_seconds": retrained["seconds"],
         "litert_latency_ms": stages["export"]["model"]["latency_ms"],
         "tflite_bytes": stages["export"]["model"]["tflite_bytes"],
+        "training": preset.training(),
         "verify": stages["verify"]["links"],
         **method.results(context, stages),
         **environment,
