@@ -8,6 +8,7 @@ from absl import flags
 from keras import ops
 
 import keras_nas
+from experiments import exporting
 from experiments import pipeline
 from experiments.bignas_presets import name_of
 from keras_nas import report
@@ -33,7 +34,7 @@ def cut(method, context, selected):
         context.run.save_model(network, f"family/{name}/model.keras")
         architecture.save(_path(context, name, "architecture.json"))
         # The supernet is now, at inference, the same network.
-        proof = pipeline.verify(
+        proof = exporting.verify(
             context,
             {
                 f"{name}, in the supernet and cut out": [
@@ -144,7 +145,7 @@ def _export(context, children):
     run, facts = context.run, {}
     for child in children:
         name = child["name"]
-        facts[name] = pipeline.export_files(
+        facts[name] = exporting.export_files(
             context, f"family/{name}/model", f"family/{name}/saved_model"
         )
     name = _target(context, children)["name"]
@@ -166,7 +167,7 @@ def _verify(context, children):
         for child in children
     }
     folders["The exported files"] = context.run.output_dir
-    return pipeline.verify(
+    return exporting.verify(
         context,
         {
             title: [
@@ -289,6 +290,7 @@ def _write_results(method, context, stages):
         "retrain_seconds": retrain.get("seconds"),
         "litert_latency_ms": files["latency_ms"],
         "tflite_bytes": files["tflite_bytes"],
+        "training": preset.training(),
         "verify": [
             link for proof in _proofs(stages) for link in proof["links"]
         ],

@@ -16,6 +16,7 @@ from absl import app
 from absl import flags
 
 import keras_nas
+from experiments import exporting
 from experiments import flags as common_flags
 from experiments import pipeline
 from experiments.run import Run
@@ -126,11 +127,11 @@ def run(method, context):
     files = dict.fromkeys(["model", "full", retrained, "width_multiplier"])
     stages["export"] = folder.stage(
         "export",
-        lambda: pipeline.export_stage(context, files),
+        lambda: exporting.export_stage(context, files),
     )
     stages["verify"] = folder.stage(
         "verify",
-        lambda: pipeline.verify(
+        lambda: exporting.verify(
             context,
             {
                 "The search's weights": [
@@ -250,11 +251,18 @@ def _notes(method, context, stages, costs):
             "The network that was found has the weights that the search has "
             "trained. Beside it stands the same network trained from scratch."
         )
+    taught = ()
+    if context.preset.teacher:
+        taught = (
+            "Every training but the search also learned from the teacher "
+            f"'{context.teacher.name}', by distillation.",
+        )
     return (
         "One run; another seed moves each accuracy. Compare several before "
         "you conclude anything from small differences.",
         weights,
         *budgeted,
+        *taught,
         *method.notes(context, stages),
     )
 

@@ -28,12 +28,20 @@ class PatchContext(pipeline.Context):
     def __post_init__(self):
         self.patches = self.patches or self.data
 
-    def at(self, image_size):
-        """Returns the same context with other images, from the same patches."""
-        if image_size == self.data.input_shape[0]:
+    def at(self, image_size, **kwargs):
+        """Returns the same context with other images, from the same patches.
+
+        Args:
+            image_size: Integer, the size that patches are resized to.
+            **kwargs: Of `keras_nas.data.load`, for other patches.
+        """
+        if image_size == self.data.input_shape[0] and not kwargs:
             return self
-        data = resized(self.patches, image_size)
-        return dataclasses.replace(self, data=data)
+        patches = self.patches
+        if kwargs:
+            patches = self.load(image_size=patches.input_shape[0], **kwargs)
+        data = resized(patches, image_size)
+        return dataclasses.replace(self, data=data, patches=patches)
 
 
 def resized(data, image_size):

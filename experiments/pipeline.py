@@ -5,22 +5,23 @@ Search, training and test use disjoint splits.
 
 import dataclasses
 import functools
-import itertools
 import os
 import sys
 import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_nas import count_cost
 from keras_nas import data
-from keras_nas import export
 from keras_nas import report
 from keras_nas import spaces
 from keras_nas.training import Checkpoint
+from keras_nas.training import SmoothedCrossentropy
+from keras_nas.training import add_stochastic_depth
 from keras_nas.training import find_strategy
+from keras_nas.training import make_distiller
+from keras_nas.training.distillation import check_teacher
 
 EVALUATED = 512  # Images of a batch where nothing is trained.
 
@@ -35,6 +36,7 @@ class Context:
     data: object
     strategy: object
     load: object
+    teacher: object = None
 
     def at(self, image_size, **kwargs):
         """Returns the same context with other images.
@@ -56,12 +58,21 @@ class Context:
                 self.preset.model, self.data.input_shape, self.data.num_classes
             )
 
-    def loss(self, model):
-        """Returns the loss for a model of logits or of probabilities."""
-        last = getattr(model.layers[-1], "activation", None)
-        return keras.losses.SparseCategoricalCrossentropy(
-            from_logits=last is not keras.activations.softmax
-        )
+    def loss(self, model, label_smoothing=0.0):
+        """Returns the loss for a model of logits or of probabilities.
+
+        Args:
+            model: A Keras model, or the `Distiller` of one.
+            label_smoothing: Float; the searches have none, since what they
+                decide by it is the likelihood of the labels.
+        """
+        from_logits = True
+        if not isinstance(model, keras.distillation.Distiller):
+            last = getattr(model.layers[-1], "activation", None)
+            from_logits = last is not keras.activations.softmax
+        if label_smoothing:
+            return SmoothedCrossentropy(label_smoothing, from_logits)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits)
 
     def callbacks(self, name):
         """Returns the callbacks of a training: logs for TensorBoard."""
@@ -88,7 +99,23 @@ def open_context(run, preset, flags):
     )
     datasets = load(image_size=preset.image_size)
     strategy = find_strategy(flags.strategy)
-    return Context(run, preset, flags.seed, datasets, strategy, load)
+    teacher = None
+    if preset.teacher:
+        with strategy.scope():
+            teacher = _load_teacher(preset.teacher, datasets)
+    return Context(run, preset, flags.seed, datasets, strategy, load, teacher)
+
+
+def _load_teacher(path, datasets):
+    if not os.path.isfile(path):
+        raise ValueError(
+            "Invalid value received for flag --teacher. Expected the path of "
+            f"a .keras file. Received: {path!r}, where there is none."
+        )
+    teacher = keras.models.load_model(path, compile=False)
+    shape = (None, *datasets.input_shape)
+    check_teacher(teacher, shape, datasets.num_classes)
+    return teacher
 
 
 def progress():
@@ -107,27 +134,51 @@ def train(context, model, name):
     Returns:
         Dictionary with `fit_seconds` and what `facts` returns.
     """
-    context = context.at(model.input_shape[1])
-    epochs = context.preset.train_epochs
+    preset, augment = context.preset, {}
+    if preset.train_augment not in ("", preset.augment):
+        augment = {"augment": preset.train_augment}
+    context = context.at(model.input_shape[1], **augment)
+    epochs = preset.train_epochs
     steps = context.data.steps("train")
     with context.strategy.scope():
-        model.compile(
-            context.preset.recipe().optimizer(steps, epochs),
-            context.loss(model),
+        trained = _for_training(context, model)
+        trained.compile(
+            preset.recipe().optimizer(steps, epochs),
+            context.loss(trained, preset.label_smoothing),
             metrics=["accuracy"],
         )
     history = fit(
-        model,
+        trained,
         context.data.train,
         epochs=epochs,
         callbacks=context.callbacks(name),
         validation_data=context.data.validation,
-        validation_freq=context.preset.validation_freq,
+        validation_freq=preset.validation_freq,
     )
+    with context.strategy.scope():
+        # Of Keras alone, so that the file loads where keras_nas is missing.
+        model.compile(loss=context.loss(model), metrics=["accuracy"])
     result = {"fit_seconds": history.seconds, **facts(context, model)}
     print(f"{name}: test accuracy {result['test_accuracy']:.1%}", flush=True)
     context.run.save_model(model, f"{name}.keras")
     return result
+
+
+def _for_training(context, model):
+    """Returns what is fitted to train a model: it, or one of its layers."""
+    preset = context.preset
+    if preset.stochastic_depth:
+        model = add_stochastic_depth(
+            model, preset.stochastic_depth, context.seed
+        )
+    if context.teacher is not None:
+        model = make_distiller(
+            model,
+            context.teacher,
+            preset.distillation_temperature,
+            preset.distillation_weight,
+        )
+    return model
 
 
 def fit(model, data, **kwargs):
@@ -224,90 +275,6 @@ def from_scratch(context, model):
         return keras.models.clone_model(model)
 
 
-def export_stage(context, names):
-    """Writes and times a .tflite of each network, and the SavedModel.
-
-    Args:
-        context: The `Context`.
-        names: Names of the networks' `.keras` files, without suffix. The
-            first is the result and gets a SavedModel.
-
-    Returns:
-        Dictionary from the name to `tflite_bytes` and `latency_ms`.
-    """
-    facts = {}
-    for name in names:
-        saved_model = None if facts else "saved_model"
-        facts[name] = export_files(context, name, saved_model)
-    return facts
-
-
-def export_files(context, name, saved_model=None):
-    """Writes and times the .tflite of a network, and perhaps a SavedModel.
-
-    Args:
-        context: The `Context`.
-        name: Name of the network's `.keras` file in the run's folder, without
-            suffix.
-        saved_model: Name of the folder of the SavedModel, or `None`.
-
-    Returns:
-        Dictionary with `tflite_bytes` and `latency_ms`.
-    """
-    run = context.run
-    path = run.path(f"{name}.keras")
-    model = keras.models.load_model(path, compile=False)
-    path = run.path(f"{name}.tflite")
-    export.export_litert(model, path, overwrite=True)
-    if saved_model is not None:
-        export.export_saved_model(model, run.path(saved_model), overwrite=True)
-    latency = export.benchmark_litert(
-        path, num_threads=1, num_runs=context.preset.latency_runs
-    )
-    return {
-        "tflite_bytes": os.path.getsize(path),
-        "latency_ms": latency.median_ms,
-        "latency": latency.as_dict(),
-    }
-
-
-def samples(context, model):
-    """Returns test images of a model's size, as many as the preset says."""
-    context = context.at(model.input_shape[1])
-    batches = itertools.chain.from_iterable(
-        images.numpy() for images, _ in context.data.test
-    )
-    return np.stack(
-        list(itertools.islice(batches, context.preset.verify_samples))
-    )
-
-
-def verify(context, chains):
-    """Proves that the models and files of each chain compute the same.
-
-    Args:
-        context: The `Context`.
-        chains: Dictionary from a title to a list of models and paths, the
-            first a Keras model.
-
-    Returns:
-        Dictionary with `links`, a list, and `text`.
-
-    Raises:
-        keras_nas.export.ExportMismatchError: If they do not.
-    """
-    links, texts = [], []
-    for title, (first, *rest) in chains.items():
-        images = samples(context, first)
-        verification = export.verify_export(first, rest, images)
-        links.extend(
-            {"chain": title, **link} for link in verification.as_dict()["links"]
-        )
-        texts.append(f"{title}\n{verification}")
-        print(texts[-1], flush=True)
-    return {"links": links, "text": "\n\n".join(texts)}
-
-
 def write_results(context, method, stages, target):
     """Writes `results.json`, last of all: with it the run is finished."""
     preset, full, retrained = context.preset, stages["full"], stages["retrain"]
@@ -335,6 +302,7 @@ def write_results(context, method, stages, target):
         "retrain_seconds": retrained["seconds"],
         "litert_latency_ms": stages["export"]["model"]["latency_ms"],
         "tflite_bytes": stages["export"]["model"]["tflite_bytes"],
+        "training": preset.training(),
         "verify": stages["verify"]["links"],
         **method.results(context, stages),
         **environment,

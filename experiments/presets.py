@@ -4,12 +4,25 @@ import dataclasses
 import os
 
 import keras_nas
+from keras_nas.data.pipeline import AUGMENTATIONS
 from keras_nas.training import Recipe
 
 _COSTS = {
     "macs": keras_nas.ExpectedFLOPs,
     "params": keras_nas.ExpectedParams,
     "latency": keras_nas.ExpectedLatency,
+}
+
+# What flags may be, in words, and whether a value is that.
+_ALLOWED = {
+    "label_smoothing": ("a number in [0, 1)", lambda v: 0.0 <= v < 1.0),
+    "stochastic_depth": ("a number in [0, 1)", lambda v: 0.0 <= v < 1.0),
+    "distillation_weight": ("a number in [0, 1]", lambda v: 0.0 <= v <= 1.0),
+    "distillation_temperature": ("a number above 0", lambda v: v > 0.0),
+    "train_augment": (
+        f"nothing or one of {list(AUGMENTATIONS)}",
+        lambda v: v in ("", *AUGMENTATIONS),
+    ),
 }
 
 
@@ -27,7 +40,17 @@ class Preset:
         metadata={"help": "Images of a batch, over all replicas."}
     )
     augment: str = dataclasses.field(
-        metadata={"help": "Augmentation: none, flip or flip_crop."}
+        metadata={
+            "help": "Augmentation: none, flip, flip_crop, or rand_augment, "
+            "which stands in for AutoAugment."
+        }
+    )
+    train_augment: str = dataclasses.field(
+        default="",
+        metadata={
+            "help": "Augmentation of every training but the search, if it is "
+            "another one."
+        },
     )
     target: float = dataclasses.field(
         metadata={
@@ -112,12 +135,62 @@ class Preset:
     ema_momentum: float = dataclasses.field(
         default=0.0, metadata={"help": "Moving average of weights; 0: none."}
     )
+    label_smoothing: float = dataclasses.field(
+        default=0.0,
+        metadata={
+            "help": "Share of the labels' weight that is spread over all "
+            "classes, in every training but the search."
+        },
+    )
+    stochastic_depth: float = dataclasses.field(
+        default=0.0,
+        metadata={
+            "help": "Probability that the last residual branch is dropped, "
+            "earlier ones less often, in every training but the search."
+        },
+    )
+    teacher: str = dataclasses.field(
+        default="",
+        metadata={
+            "help": "Path of a .keras file for the same classes, which every "
+            "training but the search learns from as well."
+        },
+    )
+    distillation_temperature: float = dataclasses.field(
+        default=1.0, metadata={"help": "Temperature, with a teacher."}
+    )
+    distillation_weight: float = dataclasses.field(
+        default=0.5, metadata={"help": "The teacher's share of the loss."}
+    )
     verify_samples: int = dataclasses.field(
         default=64, metadata={"help": "Test images that exports must match."}
     )
     latency_runs: int = dataclasses.field(
         default=200, metadata={"help": "Timed runs of each .tflite file."}
     )
+
+    def __post_init__(self):
+        for name, (expected, is_allowed) in _ALLOWED.items():
+            value = getattr(self, name)
+            if not is_allowed(value):
+                raise ValueError(
+                    f"Invalid value received for flag --{name}. Expected "
+                    f"{expected}. Received: {value!r}"
+                )
+
+    def training(self):
+        """Returns what is done in trainings besides the recipe, as data."""
+        facts = {
+            "augment": self.train_augment or self.augment,
+            "ema_momentum": self.ema_momentum,
+            "label_smoothing": self.label_smoothing,
+            "stochastic_depth": self.stochastic_depth,
+            "teacher": self.teacher or None,
+        }
+        if self.teacher:
+            facts["distillation_temperature"] = self.distillation_temperature
+            facts["distillation_weight"] = self.distillation_weight
+        return facts
 
     def budget(self, **how):
         """Returns the regularizer that holds the target.

@@ -57,8 +57,10 @@ def load(
         seed: Integer that decides the order and the augmentation of training
             examples.
         augment: `"none"`; `"flip"`, at random left to right; `"flip_crop"`,
-            also moved at random by up to an eighth of the size. Digits and
-            letters want `"none"`. Only for `search` and `train`.
+            also moved at random by up to an eighth of the size;
+            `"rand_augment"`, also changed by two operations of RandAugment,
+            which stands in for AutoAugment. Digits and letters want `"none"`.
+            Only for `search` and `train`.
         download: Whether a missing data set may be downloaded by TFDS.
         architecture_share: Float in [0, 1), the share of the examples of
             `search` that are set apart as `architecture`, for methods that

@@ -3,7 +3,9 @@
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-AUGMENTATIONS = ("none", "flip", "flip_crop")
+from keras_nas.data.rand_augment import rand_augment
+
+AUGMENTATIONS = ("none", "flip", "flip_crop", "rand_augment")
 
 # Decoded examples that are held in memory: all of a small set, or the window
 # in which a large one is shuffled.
@@ -143,8 +145,12 @@ def _augment(images, augment, seed):
     if augment == "none":
         return images
     images = _flip(images, seed)
-    if augment == "flip_crop":
+    if augment != "flip":
         images = _shift(images, seed)
+    if augment == "rand_augment":
+        # What follows from 0, as what follows from an axis in `_shift`.
+        seed = tf.random.experimental.stateless_fold_in(seed, 0)
+        images = rand_augment(images, seed)
     return images
 
 

@@ -8,6 +8,16 @@ import numpy as np
 from keras import ops
 
 
+def layer_seed(seed, name):
+    """Returns the integer seed of the layer with a name.
+
+    Args:
+        seed: Integer.
+        name: String; other names draw independently.
+    """
+    return zlib.crc32(f"{seed}/{name}".encode()) & 0x7FFFFFFF
+
+
 class StepSeedGenerator(keras.random.SeedGenerator):
     """A seed generator that moves only when it is told to.
 
@@ -35,8 +45,7 @@ class StepSeedGenerator(keras.random.SeedGenerator):
                 f"integer or None. Received: seed={seed!r}"
             )
         self.seed = int(seed)
-        key = zlib.crc32(f"{self.seed}/{name}".encode()) & 0x7FFFFFFF
-        super().__init__(key, name=f"{name}_seed")
+        super().__init__(layer_seed(self.seed, name), name=f"{name}_seed")
 
     def advance(self):
         """Begins the next step."""

@@ -3,8 +3,11 @@
 from keras_nas.training.batch_norm import recalibrate_batch_norm
 from keras_nas.training.checkpoint import Checkpoint
 from keras_nas.training.constant_ending import ConstantEnding
+from keras_nas.training.distillation import make_distiller
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
 from keras_nas.training.recipe import Recipe
+from keras_nas.training.smoothed_crossentropy import SmoothedCrossentropy
+from keras_nas.training.stochastic_depth import add_stochastic_depth
 from keras_nas.training.strategy import STRATEGIES
 from keras_nas.training.strategy import find_strategy
 from keras_nas.training.warm_up import WarmUp
@@ -15,7 +18,10 @@ __all__ = [
     "ConstantEnding",
     "PartitionedOptimizer",
     "Recipe",
+    "SmoothedCrossentropy",
     "WarmUp",
+    "add_stochastic_depth",
     "find_strategy",
+    "make_distiller",
     "recalibrate_batch_norm",
 ]

@@ -59,7 +59,13 @@ NAMES = {
         "small_atom_nas",
         "small_big_nas",
     ],
-    "keras_nas.training": ["Checkpoint", "Recipe"],
+    "keras_nas.training": [
+        "Checkpoint",
+        "Recipe",
+        "SmoothedCrossentropy",
+        "add_stochastic_depth",
+        "make_distiller",
+    ],
 }
 # The other folders also run under the JAX and PyTorch backends.
 WITH_TENSORFLOW = ("data", "export", "training")
