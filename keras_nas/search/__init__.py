@@ -1,5 +1,6 @@
 """Searches, one method a file; the baselines; selection for budgets."""
 
+from keras_nas.search.architecture_distribution import ArchitectureDistribution
 from keras_nas.search.atom_nas import AtomNAS
 from keras_nas.search.big_nas import BigNAS
 from keras_nas.search.dmasking_nas import DMaskingNAS
@@ -12,6 +13,7 @@ from keras_nas.search.selection import coarse_grid
 from keras_nas.search.width_multiplier import WidthMultiplier
 
 __all__ = [
+    "ArchitectureDistribution",
     "AtomNAS",
     "BigNAS",
     "CoarseToFine",
