@@ -5,6 +5,7 @@ from keras_nas.search.atom_nas import AtomNAS
 from keras_nas.search.big_nas import BigNAS
 from keras_nas.search.dmasking_nas import DMaskingNAS
 from keras_nas.search.figs import FiGS
+from keras_nas.search.fp_nas import FPNAS
 from keras_nas.search.selection import CoarseToFine
 from keras_nas.search.selection import Evaluations
 from keras_nas.search.selection import EvolutionarySearch
@@ -20,6 +21,7 @@ __all__ = [
     "DMaskingNAS",
     "Evaluations",
     "EvolutionarySearch",
+    "FPNAS",
     "FiGS",
     "Selection",
     "WidthMultiplier",

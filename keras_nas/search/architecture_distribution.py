@@ -69,7 +69,7 @@ class ArchitectureDistribution(StepSeeded, keras.layers.Layer):
     ...     {"kernel": [3, 5], "channels": [8, 16, 24], "top": 4},
     ...     groups={"block": ("kernel", "channels")},
     ... )
-    >>> distribution.factorized[0].assign([0.0, 1.0])
+    >>> _ = distribution.factorized[0].assign([0.0, 1.0])
     >>> distribution.convert()
     >>> [tuple(logits.shape) for logits in distribution.logits]
     [(6,), (4,)]

@@ -43,6 +43,7 @@ NAMES = {
         "DMaskingNAS",
         "Evaluations",
         "EvolutionarySearch",
+        "FPNAS",
         "FiGS",
         "WidthMultiplier",
         "coarse_grid",
