@@ -6,18 +6,18 @@ import numbers
 import weakref
 
 import keras
-from keras import ops
 
 # They have no other names.
 from keras.src.backend import get_stateless_scope
 from keras.src.backend.common.global_state import get_global_attribute
 
+from keras_nas.layers.step_seed import StepSeeded
 from keras_nas.layers.step_seed import StepSeedGenerator
 
 _CALL_CONTEXT = "current_call_ctx"  # Where Keras keeps that of a call.
 
 
-class Mask(keras.layers.Layer):
+class Mask(StepSeeded, keras.layers.Layer):
     """Base class of the layers that decide what of a model stays.
 
     A mask has a vector of switches: one for each channel that it masks
@@ -144,17 +144,6 @@ class Mask(keras.layers.Layer):
         Where that depends on what the options cost, all are on in both.
         """
         raise NotImplementedError
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        state = self.seed_generator.state
-        store["seed_state"] = ops.convert_to_numpy(state)
-
-    def load_own_variables(self, store):
-        if "seed_state" in store.keys():
-            self.seed_generator.state.assign(store["seed_state"])
-        names = [name for name in store.keys() if name != "seed_state"]
-        super().load_own_variables({name: store[name] for name in names})
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}

@@ -54,3 +54,18 @@ class StepSeedGenerator(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         return self.state.value * 1
+
+
+class StepSeeded:
+    """Mixin for a layer that saves its `seed_generator` with its weights."""
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        state = self.seed_generator.state
+        store["seed_state"] = ops.convert_to_numpy(state)
+
+    def load_own_variables(self, store):
+        if "seed_state" in store.keys():
+            self.seed_generator.state.assign(store["seed_state"])
+        names = [name for name in store.keys() if name != "seed_state"]
+        super().load_own_variables({name: store[name] for name in names})

@@ -8,7 +8,6 @@ from keras.src.losses.loss import (
 
 from keras_nas.graph import flow_of
 from keras_nas.layers import running_child
-from keras_nas.search.children_validation import ChildrenValidation
 from keras_nas.search.sandwich import Sandwich
 from keras_nas.search.supernet_model import SupernetModel
 
@@ -92,7 +91,6 @@ class BigNAS(SupernetModel):
         _check(regularize, weight_decay)
         _check_outputs(model, distillation)
         super().__init__(model, recalibration_steps, **kwargs)
-        self._is_evaluating = False
         self.distillation = bool(distillation)
         self.regularize, self.weight_decay = regularize, float(weight_decay)
         self._sandwich = sandwich
@@ -161,75 +159,16 @@ class BigNAS(SupernetModel):
             if v.name.endswith("kernel")
         )
 
-    @property
-    def metrics(self):
-        metrics = super().metrics
-        if not self._is_evaluating:
-            return metrics
-        # There are no other children but in training.
-        return [m for m in metrics if m is not self._children_loss]
+    def metrics_in_training(self):
+        return [self._children_loss]
 
-    def evaluate(self, *args, **kwargs):
-        self._is_evaluating = True
-        try:
-            return super().evaluate(*args, **kwargs)
-        finally:
-            self._is_evaluating = False
+    def validated_children(self):
+        return {"smallest_": self.smallest(), "": self.biggest()}
 
     @property
     def losses(self):
         decay = [] if self._decay is None else [self._decay]
         return [*super().losses, *decay]
-
-    def fit(
-        self,
-        x=None,
-        *args,
-        validation_data=None,
-        validation_batch_size=None,
-        validation_steps=None,
-        validation_freq=1,
-        recalibration_data=None,
-        callbacks=None,
-        **kwargs,
-    ):
-        """Trains all children; arguments as in `keras.Model.fit`.
-
-        Args:
-            x: Training data.
-            *args: As in `keras.Model.fit`.
-            validation_data: Data to evaluate the biggest and the smallest
-                child on, that can be read several times.
-            validation_batch_size: As in `keras.Model.fit`.
-            validation_steps: As in `keras.Model.fit`.
-            validation_freq: Integer, after how many epochs.
-            recalibration_data: Batches of training data, from which the
-                statistics of children are computed; by default `x`, if it is
-                a data set. Only read with validation data.
-            callbacks: As in `keras.Model.fit`.
-            **kwargs: As in `keras.Model.fit`.
-
-        Returns:
-            The `History`.
-        """
-        if kwargs.get("validation_split"):
-            raise ValueError(
-                "Invalid value received for argument `validation_split`. "
-                "Children are evaluated on `validation_data`. Received: "
-                f"validation_split={kwargs['validation_split']!r}"
-            )
-        callbacks = keras.tree.flatten(callbacks or [])
-        if validation_data is not None:
-            data = x if recalibration_data is None else recalibration_data
-            validation = ChildrenValidation(
-                validation_data,
-                data,
-                validation_freq,
-                batch_size=validation_batch_size or kwargs.get("batch_size"),
-                steps=validation_steps,
-            )
-            callbacks = [validation, *callbacks]
-        return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
 
 def _check_outputs(model, distillation):

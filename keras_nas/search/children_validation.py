@@ -1,10 +1,10 @@
-"""How good the biggest and the smallest child are, in a training."""
+"""How good children are, in a training."""
 
 import keras
 
 
 class ChildrenValidation(keras.callbacks.Callback):
-    """Evaluates the biggest and the smallest child of a `BigNAS`.
+    """Evaluates the `validated_children` of a `SupernetModel`.
 
     Args:
         validation_data: Data to evaluate on, as of `keras.Model.evaluate`.
@@ -47,10 +47,7 @@ class ChildrenValidation(keras.callbacks.Callback):
             return
         logs = {} if logs is None else logs
         search = self.model
-        for name, child in (
-            ("smallest_", search.smallest()),
-            ("", search.biggest()),  # Last, so that it is what runs after.
-        ):
+        for name, child in search.validated_children().items():
             results = search.evaluate_child(
                 child,
                 self.recalibration_data,

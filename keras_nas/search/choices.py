@@ -17,18 +17,20 @@ class Choices:
     Args:
         model: A built model with masks that choose one of several options.
         regularizer: An `ExpectedCost`.
+        logits: List of arrays, what the options of each mask that decides are
+            worth; by default, the masks' logits.
     """
 
-    def __init__(self, model, regularizer):
+    def __init__(self, model, regularizer, logits=None):
         self.model, self.regularizer = model, regularizer
         self._masks = flow_of(model).masks
         self.deciders = deciders(flow_of(model))
-        self.logits = [
-            ops.convert_to_numpy(mask.logits).astype("float64")
-            for mask in self.deciders
-        ]
+        if logits is None:
+            logits = [ops.convert_to_numpy(m.logits) for m in self.deciders]
+        self.logits = [np.asarray(alpha, "float64") for alpha in logits]
+        places = {id(mask): i for i, mask in enumerate(self.deciders)}
         self._leaders = [
-            next(i for i, m in enumerate(self.deciders) if m is mask.leader())
+            [places[id(leader)] for leader in mask.leaders()]
             for mask in self._masks
         ]
         self._known = {}
@@ -37,9 +39,15 @@ class Choices:
         """Returns the cost of the network that a state decides on."""
         key = tuple(state)
         if key not in self._known:
+            options = [
+                mask.options[index]
+                for mask, index in zip(self.deciders, state, strict=True)
+            ]
             scales = [
-                mask.scale_of(self.deciders[leader].options[state[leader]])
-                for mask, leader in zip(self._masks, self._leaders, strict=True)
+                mask.scale_of(*(options[leader] for leader in leaders))
+                for mask, leaders in zip(
+                    self._masks, self._leaders, strict=True
+                )
             ]
             self._known[key] = self.regularizer.decided(self.model, scales)
         return self._known[key]
@@ -63,7 +71,7 @@ class Choices:
                 if np.array_equal(mask.scale_of(option), scale)
             )
             for mask, scale in zip(self._masks, scales, strict=True)
-            if mask.leader() is mask
+            if mask.leaders()[0] is mask
         ]
 
     def changes(self, state):
@@ -96,6 +104,18 @@ class Choices:
 def fit_choices_to_budget(search, target):
     """Lets the masks decide on the best network within a target.
 
+    Args:
+        search: A search with `model` and `regularizer`, whose masks choose
+            one of several options each.
+        target: The budget, an absolute number.
+    """
+    choices = Choices(search.model, search.regularizer)
+    choices.decide(best_within(choices, target))
+
+
+def best_within(choices, target):
+    """Returns the state of the best network within a target.
+
     One price p for all masks makes the decisions argmax_i (alpha_i - p c_i),
     of options with the logits alpha_i and the costs c_i of the network with
     this option and the others as they were. It is the lowest price that meets
@@ -107,18 +127,16 @@ def fit_choices_to_budget(search, target):
     gains most, or loses least, in logits comes first.
 
     Args:
-        search: A search with `model` and `regularizer`, whose masks choose
-            one of several options each.
+        choices: `Choices`.
         target: The budget, an absolute number.
     """
-    choices = Choices(search.model, search.regularizer)
     price, state = _at_lowest_price(choices, target)
     if choices.cost(state) > target:
         state = choices.smallest()
     better = state
     while better is not None:
         state, better = better, _improved(choices, better, target, price)
-    choices.decide(state)
+    return state
 
 
 def _at_lowest_price(choices, target):

@@ -1,11 +1,7 @@
 """The sandwich rule: which children a step of BigNAS trains."""
 
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import check_has_masks
-from keras_nas.graph.decisions import deciders
-from keras_nas.graph.decisions import named_deciders
-from keras_nas.graph.slices import check_slices
-from keras_nas.layers import ElasticChoice
+from keras_nas.search.elastic_choices import elastic_choices
 
 
 class Sandwich:
@@ -32,23 +28,13 @@ class Sandwich:
 
     def __init__(self, model, random_children, resolutions):
         flow = flow_of(model)
-        check_has_masks(flow)
-        choices = deciders(flow)
-        others = [c.name for c in choices if not isinstance(c, ElasticChoice)]
-        if others:
-            raise ValueError(
-                "`keras_nas.search.BigNAS` trains models whose masks follow "
-                "an `ElasticChoice`, such as those of "
-                f"`keras_nas.ElasticMBConv`. Received others: {others}"
-            )
+        self.choices = elastic_choices(flow, "BigNAS")
         if type(random_children) is not int or random_children < 0:
             raise ValueError(
                 "Invalid value received for argument `random_children`. "
                 "Expected an integer >= 0. Received: "
                 f"random_children={random_children!r}"
             )
-        self.choices = named_deciders(flow)
-        check_slices(flow)
         self.random_children = random_children
         self._resolution = None
         if flow.resolutions is not None:

@@ -8,6 +8,7 @@ from keras import ops
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import named_deciders
 from keras_nas.graph.decisions import read_architecture
+from keras_nas.search.children_validation import ChildrenValidation
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.training.batch_norm import check_batches
@@ -15,7 +16,10 @@ from keras_nas.training.batch_norm import recalibrate_with
 
 
 class SupernetModel(keras.Model):
-    """Chooses, evaluates and cuts out children of a model; trains none.
+    """Base class of the searches that train children of a model.
+
+    It chooses, evaluates and cuts out children; subclasses say how a step
+    trains them.
 
     Args:
         model: A built model with elastic layers.
@@ -37,7 +41,91 @@ class SupernetModel(keras.Model):
         super().__init__(**kwargs)
         self.model = model
         self.recalibration_steps = recalibration_steps
+        self._is_evaluating = False
         self._recalibrated = None  # The decisions, and after which step.
+
+    def fit(
+        self,
+        x=None,
+        *args,
+        validation_data=None,
+        validation_batch_size=None,
+        validation_steps=None,
+        validation_freq=1,
+        recalibration_data=None,
+        callbacks=None,
+        **kwargs,
+    ):
+        """Trains children; arguments as in `keras.Model.fit`.
+
+        Args:
+            x: Training data.
+            *args: As in `keras.Model.fit`.
+            validation_data: Data to evaluate `validated_children` on, that
+                can be read several times.
+            validation_batch_size: As in `keras.Model.fit`.
+            validation_steps: As in `keras.Model.fit`.
+            validation_freq: Integer, after how many epochs.
+            recalibration_data: Batches of training data, from which the
+                statistics of children are computed; by default `x`, if it is
+                a data set. Only read with validation data.
+            callbacks: As in `keras.Model.fit`.
+            **kwargs: As in `keras.Model.fit`.
+
+        Returns:
+            The `History`.
+        """
+        if kwargs.get("validation_split"):
+            raise ValueError(
+                "Invalid value received for argument `validation_split`. "
+                "Children are evaluated on `validation_data`. Received: "
+                f"validation_split={kwargs['validation_split']!r}"
+            )
+        callbacks = keras.tree.flatten(callbacks or [])
+        if validation_data is not None:
+            data = x if recalibration_data is None else recalibration_data
+            validation = ChildrenValidation(
+                validation_data,
+                data,
+                validation_freq,
+                batch_size=validation_batch_size or kwargs.get("batch_size"),
+                steps=validation_steps,
+            )
+            callbacks = [validation, *callbacks]
+        callbacks = [*self.search_callbacks(), *callbacks]
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def validated_children(self):
+        """Returns which children `fit` evaluates.
+
+        Returns:
+            Dictionary from a prefix of what is logged to an `Architecture`.
+            The last one is what runs at inference then.
+        """
+        return {"": self.architecture()}
+
+    def search_callbacks(self):
+        """Returns the callbacks that `fit` runs before all others."""
+        return []
+
+    def metrics_in_training(self):
+        """Returns the metrics that evaluations do not have."""
+        return []
+
+    @property
+    def metrics(self):
+        metrics = super().metrics
+        if not self._is_evaluating:
+            return metrics
+        left_out = {id(metric) for metric in self.metrics_in_training()}
+        return [m for m in metrics if id(m) not in left_out]
+
+    def evaluate(self, *args, **kwargs):
+        self._is_evaluating = True
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self._is_evaluating = False
 
     def _choices(self):
         """Returns the choices of the model by their names."""

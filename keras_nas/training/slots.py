@@ -84,6 +84,24 @@ def carry_over(optimizer, slots, variables, origins, special_variables=None):
     return new, new_slots
 
 
+def begin_anew(optimizer):
+    """Lets an optimizer forget its steps and slots, not its learning rate.
+
+    Averages of variables, which Keras puts in the place of these, begin with
+    the values of now.
+    """
+    for variable in optimizer.variables:
+        if variable is not optimizer.learning_rate:
+            variable.assign(ops.zeros_like(variable.value))
+    if optimizer.use_ema:
+        for average, variable in zip(
+            optimizer._model_variables_moving_average,
+            optimizer._trainable_variables,
+            strict=True,
+        ):
+            average.assign(variable)
+
+
 def all_of(optimizer):
     """Yields an optimizer and those inside it, as of a `LossScaleOptimizer`."""
     yield optimizer

@@ -1,5 +1,7 @@
 """Where a model is trained: tf.distribute strategies by name."""
 
+import keras
+
 STRATEGIES = ("default", "mirrored")
 
 
@@ -26,3 +28,15 @@ def find_strategy(name):
         "Invalid value received for argument `name`. Expected one of "
         f"{STRATEGIES}. Received: name={name!r}"
     )
+
+
+def sum_over_replicas(value):
+    """Returns the sum of a tensor over the replicas of the step that runs."""
+    if keras.backend.backend() != "tensorflow":
+        return value
+    import tensorflow as tf
+
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return value
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)

@@ -37,11 +37,13 @@ NAMES = {
         "verify_export",
     ],
     "keras_nas.search": [
+        "ArchitectureDistribution",
         "BigNAS",
         "CoarseToFine",
         "DMaskingNAS",
         "Evaluations",
         "EvolutionarySearch",
+        "FPNAS",
         "FiGS",
         "WidthMultiplier",
         "coarse_grid",

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_nas.layers.elastic.elastic_channels import first_channels
 from keras_nas.layers.elastic.elastic_choice import as_choice
+from keras_nas.layers.elastic.elastic_choice import sizes_of
 from keras_nas.layers.elastic.elastic_mask import check_execution
 from keras_nas.layers.elastic.elastic_mask import deserialize_choices
 from keras_nas.layers.elastic.elastic_mask import row
@@ -65,9 +66,7 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
     ):
         if isinstance(kernel_size, dict):  # The config of a choice.
             (kernel_size,) = deserialize_choices([kernel_size])
-        sizes = getattr(kernel_size, "options", kernel_size)
-        largest = max(sizes) if isinstance(sizes, (list, tuple)) else sizes
-        super().__init__(largest, *args, **kwargs)
+        super().__init__(max(sizes_of(kernel_size)), *args, **kwargs)
         self.kernel_choice, self.kernel_sizes = as_choice(
             kernel_size, f"{self.name}_kernel", seed
         )

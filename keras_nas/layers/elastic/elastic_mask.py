@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_nas.layers import sharing
+from keras_nas.layers.elastic.child import index_in_child
 from keras_nas.layers.elastic.elastic_choice import ElasticChoice
 from keras_nas.layers.mask import Mask
 
@@ -71,7 +72,12 @@ class ElasticMask(Mask):
         return ops.convert_to_tensor(self.switches(training=True))
 
     def probabilities(self):
-        return ops.convert_to_tensor(self._switches.mean(0))
+        values = self._switches.reshape((*self.shape_of_options, -1))
+        for choice in self.decided_by:
+            index = index_in_child(choice)
+            is_free = index is None
+            values = ops.mean(values, 0) if is_free else row(values, index)
+        return ops.convert_to_tensor(values)
 
     def inference_scale(self):
         return ops.convert_to_tensor(self.switches())

@@ -1,0 +1,54 @@
+"""FP-NAS on several replicas; run by `fp_nas_processes_test.py`.
+
+    python -m tests.search.check_fp_nas_replicas REPLICAS
+
+prints, as JSON, what the training came to.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests.fp_nas import elastic_data
+from tests.fp_nas import elastic_model
+from tests.fp_nas import elastic_search
+
+
+def main(replicas):
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    devices = [tf.config.LogicalDeviceConfiguration()] * replicas
+    tf.config.set_logical_device_configuration(cpu, devices)
+    strategy = tf.distribute.MirroredStrategy(
+        [f"CPU:{i}" for i in range(replicas)]
+    )
+    with strategy.scope():
+        # Statistics of half a batch would be others.
+        search = elastic_search(
+            elastic_model(with_norm=False, regularizer="l2"),
+            warmup_epochs=1,
+            joint_epoch=2,
+            likelihood_temperature=4.0,
+        )
+    x, y = elastic_data()
+    history = search.fit(
+        x, y, batch_size=8, epochs=4, shuffle=False, verbose=0
+    ).history
+    variables = [*search.variables, *search.optimizer.variables]
+    results = {
+        "history": history,
+        "steps": int(search.distribution.seed_generator.state.numpy()[1]),
+        "weights": [
+            float(np.abs(keras.ops.convert_to_numpy(v)).sum())
+            for v in variables
+            if v.dtype == "float32"
+        ],
+        "architecture": search.architecture().decisions,
+    }
+    json.dump(results, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
