@@ -89,6 +89,18 @@ class Conv:
     act: str
     bias: bool
 
+    def block(self, cin, cout):
+        """Returns the dictionary of the block, for `build_from_blocks`."""
+        return {
+            "type": "conv",
+            "cin": cin,
+            "cout": cout,
+            "kernel": self.kernel,
+            "stride": self.stride,
+            "act": self.act,
+            "bias": self.bias,
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class IRPool:
@@ -103,6 +115,11 @@ class IRPool:
     channels: tuple
     mid: int
     act: str
+
+    def block(self, cin, cout):
+        """Returns the dictionary of the block, for `build_from_blocks`."""
+        fields = {"cin": cin, "cout": cout, "mid": self.mid, "act": self.act}
+        return {"type": "ir_pool", **fields}
 
 
 def div8(value):
