@@ -95,7 +95,8 @@ class WidthCounts:
             name: np.expand_dims(width, -1) - 1
             for name, width in widths.items()
         }
-        total = self._base
+        shape = np.broadcast_shapes(*(width.shape for width in above.values()))
+        total = np.broadcast_to(self._base, (*shape[:-1], 4))
         for name, counts in self._one.items():
             total = total + above[name] * counts
         for (a, b), counts in self._two.items():
