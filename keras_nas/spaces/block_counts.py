@@ -1,6 +1,5 @@
 """What blocks cost, counted once for maps and channels of all sizes."""
 
-import itertools
 import math
 
 import numpy as np
@@ -61,17 +60,20 @@ class WidthCounts:
     """What a kind of block costs, for all its numbers of channels.
 
     What a layer costs is a product of at most two widths, so what a block
-    costs is affine in each of its widths, and in at most two of them at once.
-    Blocks in which each width is 1, and one or two of them are 2, tell all
-    the others.
+    costs is affine in each of its widths, and in two of them at once where
+    they meet in a layer. Blocks in which all widths are 1, but for one, or
+    for two that meet, which are 2, tell all the others.
 
     Args:
         count: Function of the widths, by their names, that returns an array
             as `count_block` does.
-        names: List of the names of the widths.
+        pairs: List of the pairs of names of widths that meet in a layer; each
+            width is in one of them.
     """
 
-    def __init__(self, count, names):
+    def __init__(self, count, pairs):
+        names = sorted({name for pair in pairs for name in pair})
+
         def more(*twice):
             return count(**{name: 1 + (name in twice) for name in names})
 
@@ -79,7 +81,7 @@ class WidthCounts:
         self._one = {name: more(name) - self._base for name in names}
         self._two = {
             (a, b): more(a, b) - self._base - self._one[a] - self._one[b]
-            for a, b in itertools.combinations(names, 2)
+            for a, b in pairs
         }
 
     def at(self, **widths):

@@ -77,32 +77,46 @@ class FPNASRow:
             mid = self.mid(cin, expansion)
             stride = 1 if position else self.stride
             is_same = stride == 1 and cin == channels
+            block = micro_block(
+                kernel,
+                act,
+                splits,
+                mid,
+                se_hidden(mid),
+                self.expands,
+                "add" if is_same else None,
+            )
             shape = {"cin": cin, "cout": channels, "stride": stride}
-            residual = {"residual": "add" if is_same else None}
-            block = self.block(kernel, splits, mid, se_hidden(mid), act)
-            blocks.append({**block, **shape, **(residual if kernel else {})})
+            blocks.append({**block, **shape})
             cin = channels
         return blocks
 
-    def block(self, kernel, splits, mid, hidden, act):
-        """Returns what a block dictionary says besides shape and residual."""
-        if not kernel:
-            return {"type": "skip"}
-        attention = {}
-        if splits:
-            attention = {"se_hidden": hidden}
-        if splits == 1:
-            attention["se_gate"] = "hard_sigmoid"
-        if splits > 1:
-            attention["splits"] = splits
-        return {
-            "type": "mbconv",
-            "kernels": [kernel],
-            "mid": [mid],
-            "act": act,
-            "expand": self.expands,
-            **attention,
-        }
+
+def micro_block(kernel, act, splits, mid, hidden, expands, residual=None):
+    """Returns what a block dictionary says besides the shape.
+
+    Args:
+        kernel, act, splits: An option of each.
+        mid: Integer, channels inside of the block.
+        hidden: Integer, channels inside of its attention.
+        expands: Boolean, whether it begins with a 1x1 convolution.
+        residual: `"add"` or `None`.
+    """
+    if kernel == 0:
+        return {"type": "skip"}
+    block = {
+        "type": "mbconv",
+        "kernels": [kernel],
+        "mid": [mid],
+        "act": act,
+        "residual": residual,
+        "expand": expands,
+    }
+    if splits == 1:
+        block |= {"se_hidden": hidden, "se_gate": "hard_sigmoid"}
+    if splits > 1:
+        block |= {"se_hidden": hidden, "splits": splits}
+    return block
 
 
 def read_rows(rows, kernels, acts, splits):

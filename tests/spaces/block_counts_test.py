@@ -68,7 +68,8 @@ def test_counts_for_all_widths():
         widths = {"cin": cin, "cout": cout, "mid": [mid], "se_hidden": hidden}
         return count_block({**MBCONV, "expand": True, **widths})
 
-    counts = WidthCounts(count, ["cin", "cout", "mid", "hidden"])
+    pairs = [("cin", "mid"), ("mid", "cout"), ("hidden", "mid")]
+    counts = WidthCounts(count, pairs)
     rng = np.random.default_rng(0)
     for widths in rng.integers(1, 40, (5, 4)).tolist():
         widths = dict(
@@ -83,7 +84,7 @@ def test_widths_that_broadcast():
         return count_block({"type": "conv", **shape, "act": "relu"})
 
     cin, cout = np.array([[3], [8]]), np.array([5, 6, 7])
-    counts = WidthCounts(count, ["cin", "cout"]).at(cin=cin, cout=cout)
+    counts = WidthCounts(count, [("cin", "cout")]).at(cin=cin, cout=cout)
     assert counts.shape == (2, 3, 4)
     for i, c in enumerate(cin.ravel()):
         for o, d in enumerate(cout):
