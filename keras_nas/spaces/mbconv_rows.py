@@ -5,6 +5,7 @@ import functools
 import itertools
 import math
 
+from keras_nas.layers.multiples import div8
 from keras_nas.spaces.block_schema import ACTIVATIONS
 from keras_nas.spaces.block_schema import is_size
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
@@ -12,7 +13,6 @@ from keras_nas.spaces.mbconv_parts import Block
 from keras_nas.spaces.mbconv_parts import Conv
 from keras_nas.spaces.mbconv_parts import IRPool
 from keras_nas.spaces.mbconv_parts import Stage
-from keras_nas.spaces.mbconv_parts import div8
 
 _NOTATIONS = (
     "a tuple (low, high, step) of those that ends at high, or a list of "
