@@ -174,25 +174,24 @@ class SplitAttention(layers.Layer):
             name=f"{self.name}_se",
         )
 
-    def _close(self, x, training):
+    def _close(self, x):
         return x
 
-    def call(self, inputs, training=None):
-        maps = self._maps(inputs, training)
+    def call(self, inputs, training=None):  # Keras passes `training` on.
+        maps = self._maps(inputs)
         if self.squeeze_excite is None:
             return maps[0]
         maps = maps if self.splits > 1 else maps[0]
-        return self.squeeze_excite(maps, training=training)
+        return self.squeeze_excite(maps)
 
-    def _maps(self, inputs, training=None):
+    def _maps(self, inputs):
         """Returns u_q for each of the splits."""
         maps = []
         for depthwise, norm, act in zip(
             self.depthwise, self.norms, self.acts, strict=True
         ):
-            x = depthwise(inputs, training=training)
-            x = norm(x, training=training)
-            maps.append(act(self._close(x, training), training=training))
+            x = self._close(norm(depthwise(inputs)))
+            maps.append(act(x))
         return maps
 
     def inline(self, inputs):

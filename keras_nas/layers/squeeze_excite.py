@@ -150,17 +150,17 @@ class SqueezeExcite(layers.Layer):
     def _build_hidden(self, shape):
         pass
 
-    def _close_hidden(self, hidden, training):
+    def _close_hidden(self, hidden):
         return hidden
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None):  # Keras passes `training` on.
         maps = inputs if self.splits > 1 else [inputs]
         total = maps[0] if self.sum is None else self.sum(maps)
-        hidden = self.reduce(self.pool(total), training=training)
+        hidden = self.reduce(self.pool(total))
         if isinstance(self.activation, layers.Layer):
-            hidden = self.activation(hidden, training=training)
-        hidden = self._close_hidden(hidden, training)
-        gates = [expand(hidden, training=training) for expand in self.expand]
+            hidden = self.activation(hidden)
+        hidden = self._close_hidden(hidden)
+        gates = [expand(hidden) for expand in self.expand]
         if self.splits > 1:
             shares = self.softmax(self.concat(gates))
             gates = [take(shares) for take in self.take]
@@ -188,7 +188,8 @@ class SqueezeExcite(layers.Layer):
     def _shapes(self, input_shape):
         is_list = isinstance(input_shape[0], (list, tuple))
         shapes = list(input_shape) if is_list else [input_shape]
-        if len(shapes) != self.splits or len(shapes[0]) != 4:
+        fits = len(shapes) == self.splits and is_list == (self.splits > 1)
+        if not fits or len(shapes[0]) != 4:
             raise ValueError(
                 f"Layer '{self.name}' expects a tensor of rank 4, or a list of "
                 "as many as there are splits if these are several. Received: "

@@ -262,3 +262,5 @@ def test_inputs_that_are_refused():
         SqueezeExcite(4, splits=2)([x, x, x])
     with pytest.raises(ValueError, match="splits=1 and inputs of the shape"):
         SqueezeExcite(4)(x[0])
+    with pytest.raises(ValueError, match="splits=1 and inputs of the shape"):
+        SqueezeExcite(4)([x])
