@@ -20,6 +20,8 @@ from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
 from keras_nas.layers.mask import Mask
 from keras_nas.layers.per_channel_mask import PerChannelMask
 from keras_nas.layers.resolution_subsample import ResolutionSubsample
+from keras_nas.layers.split_attention import SplitAttention
+from keras_nas.layers.squeeze_excite import SqueezeExcite
 from keras_nas.layers.subsampling import subsample
 
 __all__ = [
@@ -42,6 +44,8 @@ __all__ = [
     "Mask",
     "PerChannelMask",
     "ResolutionSubsample",
+    "SplitAttention",
+    "SqueezeExcite",
     "running_child",
     "subsample",
 ]

@@ -4,12 +4,12 @@ import functools
 
 import numpy as np
 
+from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces.block_counts import WidthCounts
 from keras_nas.spaces.block_counts import costs_at
 from keras_nas.spaces.block_counts import count_block
 from keras_nas.spaces.cost_tables import CostTables
 from keras_nas.spaces.fp_nas_rows import micro_block
-from keras_nas.spaces.mbconv_parts import se_hidden
 
 
 def cost_tables(space):

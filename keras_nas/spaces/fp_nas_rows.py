@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from keras_nas.spaces.mbconv_parts import div8
-from keras_nas.spaces.mbconv_parts import se_hidden
+from keras_nas.layers.multiples import div8
+from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces.table_rows import CONV
 from keras_nas.spaces.table_rows import COUNTS
 from keras_nas.spaces.table_rows import RATIOS

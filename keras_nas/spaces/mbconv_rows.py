@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 
+from keras_nas.layers.multiples import div8
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
 from keras_nas.spaces.mbconv_parts import Block
 from keras_nas.spaces.mbconv_parts import IRPool
 from keras_nas.spaces.mbconv_parts import Stage
-from keras_nas.spaces.mbconv_parts import div8
 from keras_nas.spaces.table_rows import ACT
 from keras_nas.spaces.table_rows import BOOL
 from keras_nas.spaces.table_rows import CONV

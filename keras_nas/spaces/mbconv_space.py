@@ -1,9 +1,9 @@
 """Spaces that are written as tables of rows of inverted residual blocks."""
 
+from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces.block_schema import is_sizes
 from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
-from keras_nas.spaces.mbconv_parts import se_hidden
 from keras_nas.spaces.mbconv_rows import are_types
 from keras_nas.spaces.mbconv_rows import read_rows
 from keras_nas.spaces.mbconv_supernet import build_supernet

@@ -23,6 +23,7 @@ NAMES = {
         "LatencyTable",
         "LogisticSigmoidMask",
         "ResolutionSubsample",
+        "SplitAttention",
         "count_cost",
         "insert_masks",
         "measure_latency",
