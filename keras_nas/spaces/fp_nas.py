@@ -43,7 +43,7 @@ Blocks are MBConv blocks, those that a kernel of 0 leaves out included.
 
 | space | pixels | median | printed |
 | :-- | --: | --: | --: |
-| FP-NAS-L0 | 224 | 0.389G | 0.39G |
+| FP-NAS-L0 | 224 | 0.390G | 0.39G |
 | FP-NAS-L1 | 240 | 0.882G | 0.9G |
 | FP-NAS-L2 | 256 | 1.103G | 1.1G |
 
