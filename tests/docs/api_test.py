@@ -39,6 +39,7 @@ NAMES = {
     "keras_nas.layers": [
         "ElasticBranch",
         "ElasticChoice",
+        "ElasticResidual",
         "ElasticSwitch",
         "running_child",
     ],
