@@ -23,6 +23,7 @@ from keras_nas.layers import ElasticMBConv
 from keras_nas.layers import FiGSMask
 from keras_nas.layers import LogisticSigmoidMask
 from keras_nas.layers import ResolutionSubsample
+from keras_nas.layers import SplitAttention
 from keras_nas.slicing import insert_masks
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
@@ -43,6 +44,7 @@ __all__ = [
     "LatencyTable",
     "LogisticSigmoidMask",
     "ResolutionSubsample",
+    "SplitAttention",
     "__version__",
     "count_cost",
     "decided_cost",

@@ -4,6 +4,7 @@ from keras_nas.layers.atomic_block_scale import AtomicBlockScale
 from keras_nas.layers.block_choice import BlockChoice
 from keras_nas.layers.channel_mask import ChannelMask
 from keras_nas.layers.elastic import ElasticBatchNormalization
+from keras_nas.layers.elastic import ElasticBranch
 from keras_nas.layers.elastic import ElasticChannels
 from keras_nas.layers.elastic import ElasticChoice
 from keras_nas.layers.elastic import ElasticConv2D
@@ -11,15 +12,20 @@ from keras_nas.layers.elastic import ElasticDense
 from keras_nas.layers.elastic import ElasticDepth
 from keras_nas.layers.elastic import ElasticDepthwiseConv2D
 from keras_nas.layers.elastic import ElasticDropout
+from keras_nas.layers.elastic import ElasticMatch
 from keras_nas.layers.elastic import ElasticMBConv
+from keras_nas.layers.elastic import ElasticResidual
 from keras_nas.layers.elastic import ElasticResolution
 from keras_nas.layers.elastic import ElasticSqueezeExcite
+from keras_nas.layers.elastic import ElasticSwitch
 from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
 from keras_nas.layers.mask import Mask
 from keras_nas.layers.per_channel_mask import PerChannelMask
 from keras_nas.layers.resolution_subsample import ResolutionSubsample
+from keras_nas.layers.split_attention import SplitAttention
+from keras_nas.layers.squeeze_excite import SqueezeExcite
 from keras_nas.layers.subsampling import subsample
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "BlockChoice",
     "ChannelMask",
     "ElasticBatchNormalization",
+    "ElasticBranch",
     "ElasticChannels",
     "ElasticChoice",
     "ElasticConv2D",
@@ -35,13 +42,18 @@ __all__ = [
     "ElasticDepthwiseConv2D",
     "ElasticDropout",
     "ElasticMBConv",
+    "ElasticMatch",
+    "ElasticResidual",
     "ElasticResolution",
     "ElasticSqueezeExcite",
+    "ElasticSwitch",
     "FiGSMask",
     "LogisticSigmoidMask",
     "Mask",
     "PerChannelMask",
     "ResolutionSubsample",
+    "SplitAttention",
+    "SqueezeExcite",
     "running_child",
     "subsample",
 ]

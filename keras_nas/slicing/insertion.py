@@ -8,6 +8,7 @@ from keras_nas.graph.rules.depthwise import DepthwiseRule
 from keras_nas.graph.rules.grouped import GroupNormalizationRule
 from keras_nas.graph.rules.linear import LinearRule
 from keras_nas.graph.rules.merging import ElementwiseMergeRule
+from keras_nas.graph.rules.merging import PositionsRule
 from keras_nas.graph.rules.normalization import BatchNormalizationRule
 from keras_nas.graph.rules.pass_through import PassThrough
 from keras_nas.layers import AtomicBlockScale
@@ -254,23 +255,26 @@ class _Inserter(Rebuilder):
 
     def _is_gate(self, tensor):
         """Whether a tensor only gates others: broadcast in a Multiply."""
-        while True:
-            consumers = self.flow.consumers.get(id(tensor), [])
-            if len(consumers) != 1:
-                return False
-            node = consumers[0]
-            rule = self.flow.rules[node.index]
-            shapes = [t.shape for t in node.input_tensors]
-            if len(shapes) > 1 and getattr(rule, "is_absorbing", False):
-                return shapes.count(tensor.shape) < len(shapes) and (
-                    np.prod(_static(tensor.shape))
-                    < np.prod(_static(node.output_tensors[0].shape))
-                )
-            # `x + 3.0`, as in a hard sigmoid by hand, has one operand.
-            elementwise = (PassThrough, ElementwiseMergeRule)
-            if len(shapes) > 1 or not isinstance(rule, elementwise):
-                return False
-            tensor = node.output_tensors[0]
+        consumers = self.flow.consumers.get(id(tensor), [])
+        gates = [self._is_gated_by(tensor, node) for node in consumers]
+        return bool(gates) and all(gates)
+
+    def _is_gated_by(self, tensor, node):
+        """Whether what a node makes of a tensor only gates others."""
+        rule = self.flow.rules[node.index]
+        shapes = [t.shape for t in node.input_tensors]
+        if len(shapes) > 1 and getattr(rule, "is_absorbing", False):
+            return shapes.count(tensor.shape) < len(shapes) and (
+                np.prod(_static(tensor.shape))
+                < np.prod(_static(node.output_tensors[0].shape))
+            )
+        # `x + 3.0`, as in a hard sigmoid by hand, has one operand. Gates that
+        # are weighed against each other are positions side by side.
+        elementwise = (PassThrough, ElementwiseMergeRule)
+        has_one = len(shapes) == 1 and isinstance(rule, elementwise)
+        if not has_one and not isinstance(rule, PositionsRule):
+            return False
+        return self._is_gate(node.output_tensors[0])
 
 
 class _AtomInserter(_Inserter):

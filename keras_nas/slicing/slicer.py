@@ -11,6 +11,8 @@ from keras_nas.graph.rules.pass_through import is_linear
 from keras_nas.graph.slices import check_slices
 from keras_nas.layers import Mask
 from keras_nas.layers import PerChannelMask
+from keras_nas.layers import SplitAttention
+from keras_nas.layers import SqueezeExcite
 from keras_nas.slicing.piece import Piece
 from keras_nas.slicing.rebuild import Rebuilder
 from keras_nas.slicing.report import SliceReport
@@ -30,7 +32,8 @@ def slice_model(
     not needed is gone. The original is left as it is.
 
     Args:
-        model: A built Keras model with mask layers.
+        model: A built Keras model with mask layers, or with layers such as
+            `keras_nas.SplitAttention` that consist of stock ones.
         architecture: An `Architecture` with a decision for each mask. By
             default, what the masks have decided.
         return_report: Boolean, whether to return the `SliceReport` too.
@@ -66,12 +69,19 @@ def slice_model(
     3
     """
     flow = ChannelFlow(model)
-    check_has_masks(flow)
+    if not _has_composites(model):
+        check_has_masks(flow)
     check_slices(flow)
     scales = mask_scales(flow, architecture)
     cutter = Cutter(flow, round_scales(flow, scales, channel_multiple))
     sliced = cutter.cut()
     return (sliced, cutter.report) if return_report else sliced
+
+
+def _has_composites(model):
+    """Whether there is something to take apart, though nothing to decide."""
+    composites = SplitAttention, SqueezeExcite
+    return any(isinstance(x, composites) for x in model._flatten_layers())
 
 
 class Cutter(Rebuilder):

@@ -9,14 +9,21 @@ from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.catalogue import find_space
 from keras_nas.spaces.catalogue import small_atom_nas
 from keras_nas.spaces.catalogue import small_big_nas
+from keras_nas.spaces.catalogue import small_fp_nas
 from keras_nas.spaces.catalogue import small_mbconv
 from keras_nas.spaces.catalogue import smoke_atom_nas
 from keras_nas.spaces.catalogue import smoke_big_nas
+from keras_nas.spaces.catalogue import smoke_fp_nas
 from keras_nas.spaces.catalogue import space_names
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_l
+from keras_nas.spaces.fp_nas import fp_nas_f
+from keras_nas.spaces.fp_nas import fp_nas_f_fine
+from keras_nas.spaces.fp_nas import fp_nas_f_plus
+from keras_nas.spaces.fp_nas import fp_nas_l
+from keras_nas.spaces.fp_nas_space import FPNASSpace
 from keras_nas.spaces.mbconv_space import MBConvSpace
 from keras_nas.spaces.published import published_names
 from keras_nas.spaces.published import published_network
@@ -31,6 +38,7 @@ __all__ = [
     "Architecture",
     "AtomNASSpace",
     "BigNASSpace",
+    "FPNASSpace",
     "MBConvSpace",
     "SearchSpace",
     "atom_nas",
@@ -42,6 +50,10 @@ __all__ = [
     "fbnet_v2_released_l",
     "find_network",
     "find_space",
+    "fp_nas_f",
+    "fp_nas_f_fine",
+    "fp_nas_f_plus",
+    "fp_nas_l",
     "mobile_network",
     "published_names",
     "published_network",
@@ -50,8 +62,10 @@ __all__ = [
     "residual_network",
     "small_atom_nas",
     "small_big_nas",
+    "small_fp_nas",
     "small_mbconv",
     "smoke_atom_nas",
     "smoke_big_nas",
+    "smoke_fp_nas",
     "space_names",
 ]

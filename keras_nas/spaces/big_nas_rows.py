@@ -4,7 +4,7 @@ import dataclasses
 
 from keras_nas.spaces.block_schema import is_size
 from keras_nas.spaces.block_schema import is_sizes
-from keras_nas.spaces.mbconv_rows import is_increasing
+from keras_nas.spaces.table_rows import is_increasing
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,19 +1,14 @@
 """Spaces of sizes in all dimensions: resolution, width, depth, kernel."""
 
-from keras_nas.spaces.architecture import Architecture
-from keras_nas.spaces.big_nas_costs import CostTables
+from keras_nas.spaces.big_nas_costs import cost_tables
 from keras_nas.spaces.big_nas_rows import are_options
 from keras_nas.spaces.big_nas_rows import read_stages
 from keras_nas.spaces.big_nas_supernet import build_supernet
-from keras_nas.spaces.block_schema import is_size
-from keras_nas.spaces.blocks import build_from_blocks
-from keras_nas.spaces.decision_indices import decisions_of_indices
-from keras_nas.spaces.decision_indices import draw_indices
-from keras_nas.spaces.decision_indices import read_indices
-from keras_nas.spaces.search_space import SearchSpace
+from keras_nas.spaces.tabulated_space import TabulatedSpace
+from keras_nas.spaces.tabulated_space import check_size
 
 
-class BigNASSpace(SearchSpace):
+class BigNASSpace(TabulatedSpace):
     """The networks that a table of stages describes, from small to big.
 
     Use it for families of networks that differ in size only, and to count
@@ -91,11 +86,10 @@ class BigNASSpace(SearchSpace):
                     "list of increasing positive integers. Received: "
                     f"{key}={value!r}"
                 )
-        _check_size("stem_stride", stem_stride)
+        check_size("stem_stride", stem_stride)
         self.stem, self.stem_stride = tuple(stem), stem_stride
         self.head, self.resolutions = tuple(head), tuple(resolutions)
         self.stages = read_stages(rows, self.stem)
-        self._tables = None
         super().__init__(name, self._all_options())
 
     def blocks(self, architecture):
@@ -149,33 +143,6 @@ class BigNASSpace(SearchSpace):
         """Returns the dictionary of the convolution behind the stages."""
         return _conv(cin, channels, 1, 1)
 
-    def build(self, architecture, classes=1000, momentum=0.99, epsilon=1e-3):
-        """Returns the network of an architecture, a plain Keras model.
-
-        Args:
-            architecture: An `Architecture` of this space.
-            classes: Integer, the number of logits.
-            momentum: Float, that of every BatchNormalization.
-            epsilon: Float, that of every BatchNormalization.
-
-        Returns:
-            A Functional model of images of the decided resolution that
-            returns logits.
-
-        Raises:
-            ValueError: If the architecture is not of this space, or `classes`
-                is not a positive integer.
-        """
-        size = self._values(architecture)["resolution"]
-        return build_from_blocks(
-            self.blocks(architecture),
-            (size, size, 3),
-            classes,
-            self.name,
-            momentum,
-            epsilon,
-        )
-
     def supernet(self, classes=1000, **kwargs):
         """Returns the model that holds all networks of the space.
 
@@ -207,100 +174,8 @@ class BigNASSpace(SearchSpace):
         >>> keras_nas.slice_model(model, space.smallest()).input_shape
         (None, 6, 6, 3)
         """
-        _check_size("classes", classes)
+        check_size("classes", classes)
         return build_supernet(self, classes, **kwargs)
-
-    def sample_indices(self, n, seed):
-        """Returns many architectures, drawn uniformly, as an array.
-
-        Use it with `costs`, where `sample` would take long.
-
-        Args:
-            n: Integer >= 0, how many.
-            seed: Integer >= 0; the same one draws the same architectures.
-
-        Returns:
-            Integer array of shape (n, decisions): for each decision, in the
-            order of `decisions`, the index of the option.
-
-        Raises:
-            ValueError: If an argument is something else.
-        """
-        return draw_indices(self, n, seed)
-
-    def to_indices(self, architectures):
-        """Returns architectures as an array that `costs` takes.
-
-        Args:
-            architectures: List of `Architecture`s of this space.
-
-        Returns:
-            Integer array, as of `sample_indices`.
-
-        Raises:
-            ValueError: If one of them is not of this space.
-        """
-        return read_indices(self, architectures)
-
-    def from_indices(self, indices):
-        """Returns the architectures of an array.
-
-        Args:
-            indices: Integer array, as of `sample_indices`.
-
-        Returns:
-            List of `Architecture`s.
-
-        Raises:
-            ValueError: If the array does not fit the space.
-
-        Example:
-
-        >>> from keras_nas import spaces
-        >>> space = spaces.smoke_big_nas()
-        >>> indices = space.to_indices([space.smallest(), space.biggest()])
-        >>> indices[1].tolist()
-        [1, 1, 1, 1, 1]
-        >>> space.from_indices(indices)[0] == space.smallest()
-        True
-        """
-        return [
-            Architecture(self.name, decisions)
-            for decisions in decisions_of_indices(self, indices)
-        ]
-
-    def costs(self, architectures, classes=1000):
-        """Returns what many networks cost, without building them.
-
-        The numbers are those of `cost`. The first call counts each different
-        block of the space, which takes seconds; then it is more than 100,000
-        networks of an array in a second.
-
-        Args:
-            architectures: Integer array, as of `sample_indices`, or a list of
-                `Architecture`s of this space.
-            classes: Integer, the number of logits.
-
-        Returns:
-            Two integer arrays: multiply-adds, and trained parameters.
-
-        Raises:
-            ValueError: If the architectures are not of this space, or
-                `classes` is not a positive integer.
-
-        Example:
-
-        >>> from keras_nas import spaces
-        >>> space = spaces.smoke_big_nas()
-        >>> macs, params = space.costs([space.smallest(), space.biggest()])
-        >>> int(params[1]) == space.cost(space.biggest()).params
-        True
-        """
-        _check_size("classes", classes)
-        indices = read_indices(self, architectures)
-        if self._tables is None:
-            self._tables = CostTables(self)
-        return self._tables.costs(indices, classes)
 
     def _all_options(self):
         """Returns the options of each decision, front to back."""
@@ -309,21 +184,10 @@ class BigNASSpace(SearchSpace):
             options |= stage.options()
         return {**options, "head_channels": self.head}
 
-    def _values(self, architecture):
-        """Returns what is decided, and what there is only one option of."""
-        self.check(architecture)
-        only = {key: options[0] for key, options in self._all_options().items()}
-        return {**only, **architecture.decisions}
+    def _cost_tables(self):
+        return cost_tables(self)
 
 
 def _conv(cin, cout, kernel, stride):
     shape = {"cin": cin, "cout": cout, "kernel": kernel, "stride": stride}
     return {"type": "conv", **shape, "act": "swish", "bias": False}
-
-
-def _check_size(key, value):
-    if not is_size(value):
-        raise ValueError(
-            f"Invalid value received for argument `{key}`. Expected a "
-            f"positive integer. Received: {key}={value!r}"
-        )

@@ -31,6 +31,7 @@ def _one_of(values):
 
 _SIZE = "a positive integer", is_size
 _SIZES = "a list of positive integers", is_sizes
+_SPLITS = "an integer >= 2", lambda v: is_size(v) and v > 1
 _ACT = _one_of(ACTIVATIONS)
 _BOOL = "true or false", lambda v: isinstance(v, bool)
 _CHANNELS = {"cin": _SIZE, "cout": _SIZE}
@@ -59,6 +60,7 @@ _OPTIONAL = {
         "se_act": (None, _ACT),
         "se_gate": (None, _one_of(_GATES)),
         "shortcut_conv": (None, _BOOL),
+        "splits": (None, _SPLITS),
     },
 }
 
@@ -119,6 +121,8 @@ def _complete_mbconv(block, expect):
     expected = "None or 'avgpool/1x1' where the shape changes"
     expect(stays or block["residual"] != "add", "residual", expected, "'add'")
     _complete_shortcut(block, expect)
+    if block["splits"] is not None:
+        _check_splits(block, expect)
     is_hard = "sehsig" in str(block.get("op"))
     block["se_gate"] = block["se_gate"] or _GATES[is_hard]
     block["se_act"] = block["se_act"] or block["act"]
@@ -136,6 +140,21 @@ def _complete_shortcut(block, expect):
     expect(is_pooled, "shortcut_conv", expected, given)
     expected = "true where cin and cout differ"
     expect(given or not changes, "shortcut_conv", expected, given)
+
+
+def _check_splits(block, expect):
+    """Checks that nothing else is said of what splits are joined by."""
+    kernels, groups = block["kernels"], block["groups_pw"]
+    expect(len(kernels) == 1, "kernels", "one kernel size of splits", kernels)
+    expect(groups == 1, "groups_pw", "1 with splits", groups)
+    hidden = block["se_hidden"]
+    expected = "the number of channels inside of the attention over splits"
+    expect(hidden is not None, "se_hidden", expected, hidden)
+    expected = "nothing with splits, whose weights are a softmax"
+    expect(block["se_gate"] is None, "se_gate", expected, block["se_gate"])
+    expected = f"{block['act']!r}, the act, or nothing with splits"
+    act = block["se_act"]
+    expect(act in (None, block["act"]), "se_act", expected, act)
 
 
 def _expect(index, condition, field, expected, received):

@@ -1,10 +1,10 @@
 """Networks from lists of block dictionaries, as published ones are written."""
 
-import functools
-
 import keras
 from keras import layers
 
+from keras_nas.layers import SplitAttention
+from keras_nas.layers import SqueezeExcite
 from keras_nas.spaces.block_schema import ACTIVATIONS
 from keras_nas.spaces.block_schema import is_size
 from keras_nas.spaces.block_schema import is_sizes
@@ -31,12 +31,15 @@ def build_from_blocks(
     - `mbconv`: `cin`, `cout`, `kernels`, `mid`, `stride`, `act`, `residual`,
       `expand` (by default unless `mid == [cin]`), `groups_pw=1`,
       `se_hidden=None`, `se_act=act`, `se_gate="sigmoid"`, `bias=False`,
-      `shortcut_conv=(cin != cout)`. For each kernel size a 1x1 convolution to
-      its share of `mid` and a depthwise one; squeeze-excite of their
-      concatenation; a 1x1 convolution. `residual` is `None`, `"add"`, or
-      `"avgpool/1x1"`: an average pool by the stride and, where the channels
-      differ or `shortcut_conv` says so, a 1x1 convolution. With groups,
-      channels are shuffled before the depthwise convolution.
+      `splits=None`, `shortcut_conv=(cin != cout)`. For each kernel size a 1x1
+      convolution to its share of `mid` and a depthwise one; squeeze-excite of
+      their concatenation; a 1x1 convolution. With several `splits` there are
+      as many depthwise convolutions of the one kernel size, and attention
+      over them (`keras_nas.SplitAttention`) in place of squeeze-excite.
+      `residual` is `None`, `"add"`, or `"avgpool/1x1"`: an average pool by
+      the stride and, where the channels differ or `shortcut_conv` says so, a
+      1x1 convolution. With groups, channels are shuffled before the depthwise
+      convolution.
     - `skip`: `cin`, `cout`, `stride`. Nothing where the shape stays,
       otherwise a 1x1 convolution, BatchNorm, ReLU.
     - `ir_pool`: `cin`, `mid`, `cout`, `act`, `flatten=False`. A 1x1
@@ -48,7 +51,8 @@ def build_from_blocks(
     "hard_sigmoid" (also the default where `op` contains "sehsig"). The keys
     `h_in`, `op`, `expansion` and `note` may be there and say nothing else.
     The layers of `blocks[3]` have names such as `block3_expand`,
-    `block3_depthwise5` and `block3_se_reduce`.
+    `block3_depthwise5` and `block3_se_reduce`; those of splits are numbered,
+    such as `block3_depthwise5_1`.
 
     Args:
         blocks: List of dictionaries, front to back.
@@ -92,9 +96,7 @@ def build_from_blocks(
             "Invalid value received for argument `classes`. Expected a "
             f"positive integer. Received: classes={classes}"
         )
-    norm = functools.partial(
-        layers.BatchNormalization, momentum=momentum, epsilon=epsilon
-    )
+    norm = {"momentum": momentum, "epsilon": epsilon}
     inputs = x = keras.Input(tuple(input_shape), name="image")
     for index, block in enumerate(blocks):
         block = read_block(index, block, x.shape)
@@ -135,13 +137,13 @@ def _mbconv_block(x, name, norm, block):
             for s, x in zip(suffixes, branches, strict=True)
         ]
     branches = [
-        _depthwise(x, f"{name}_depthwise{k}", norm, k, block)
+        _depthwise(x, name, norm, k, block)
         for k, x in zip(kernels, branches, strict=True)
     ]
     x = branches[0]
     if len(branches) > 1:
         x = layers.Concatenate(name=f"{name}_concat")(branches)
-    if block["se_hidden"]:
+    if block["se_hidden"] and not block["splits"]:
         x = _squeeze_excite(x, f"{name}_se", block)
     x = _conv_norm(x, f"{name}_project", norm, block["cout"], **pointwise)
     if block["residual"] is None:
@@ -176,18 +178,20 @@ def _conv_norm(x, name, norm, filters, act=None, kernel_size=1, **kwargs):
 
 
 def _depthwise(x, name, norm, kernel_size, block):
-    x = layers.DepthwiseConv2D(
+    return SplitAttention(
         kernel_size,
+        block["splits"] or 0,
         block["stride"],
-        padding="same",
+        block["se_hidden"],
+        ACTIVATIONS[block["act"]],
         use_bias=block["bias"],
         name=name,
-    )(x)
-    return _norm_act(x, name, norm, block["act"])
+        **norm,
+    ).inline(x)
 
 
 def _norm_act(x, name, norm, act):
-    x = norm(name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(**norm, name=f"{name}_bn")(x)
     return x if act is None else _activation(x, name, act)
 
 
@@ -205,17 +209,12 @@ def _shuffle(x, name, groups):
 
 
 def _squeeze_excite(x, name, block):
-    gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-    gate = layers.Conv2D(
+    return SqueezeExcite(
         block["se_hidden"],
-        1,
         activation=ACTIVATIONS[block["se_act"]],
-        name=f"{name}_reduce",
-    )(gate)
-    gate = layers.Conv2D(
-        x.shape[-1], 1, activation=block["se_gate"], name=f"{name}_expand"
-    )(gate)
-    return layers.Multiply(name=f"{name}_scale")([x, gate])
+        gate=block["se_gate"],
+        name=name,
+    ).inline(x)
 
 
 def _pooled_shortcut(x, name, block):

@@ -8,8 +8,14 @@ from keras_nas.spaces.big_nas_released import big_nas
 from keras_nas.spaces.big_nas_space import BigNASSpace
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
+from keras_nas.spaces.fbnet_v2 import table_row
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_l
+from keras_nas.spaces.fp_nas import fp_nas_f
+from keras_nas.spaces.fp_nas import fp_nas_f_fine
+from keras_nas.spaces.fp_nas import fp_nas_f_plus
+from keras_nas.spaces.fp_nas import fp_nas_l
+from keras_nas.spaces.fp_nas_space import FPNASSpace
 from keras_nas.spaces.mbconv_space import MBConvSpace
 
 
@@ -28,17 +34,11 @@ def small_mbconv():
     (12, 16)
     """
     rows = (
-        {"op": "conv", "kernel": 3, "c": 16, "s": 1, "act": "hswish"},
-        _row(1, (8, 16, 4), 1, 1),
-        _row((1.5, 4.5, 1.5), (12, 24, 4), 2, 2),
-        _row((1, 4, 1), (24, 48, 8), 2, 2),
-        {
-            "op": "conv",
-            "kernel": 1,
-            "c": [64, 96, 128],
-            "s": 1,
-            "act": "hswish",
-        },
+        _conv(3, 16, "hswish"),
+        table_row(1, (8, 16, 4), 1, 1),
+        table_row((1.5, 4.5, 1.5), (12, 24, 4), 2, 2),
+        table_row((1, 4, 1), (24, 48, 8), 2, 2),
+        _conv(1, [64, 96, 128], "hswish"),
     )
     types = ("skip", "ir_k3", "ir_k5", "ir_k5_se_hs")
     return MBConvSpace("small_mbconv", rows, types, (12, 16))
@@ -51,9 +51,9 @@ def smoke_mbconv():
         An `MBConvSpace` of one stage.
     """
     rows = (
-        {"op": "conv", "kernel": 3, "c": 8, "s": 1, "act": "hswish"},
-        _row((1, 3, 1), (8, 16, 8), 2, 2),
-        {"op": "conv", "kernel": 1, "c": 32, "s": 1, "act": "hswish"},
+        _conv(3, 8, "hswish"),
+        table_row((1, 3, 1), (8, 16, 8), 2, 2),
+        _conv(1, 32, "hswish"),
     )
     return MBConvSpace("smoke_mbconv", rows, ("skip", "ir_k3"), (6, 8))
 
@@ -129,6 +129,50 @@ def smoke_big_nas():
     return BigNASSpace("smoke_big_nas", rows, (8,), 1, (16, 32), (6, 8))
 
 
+def small_fp_nas():
+    """Returns a space of FP-NAS' kind for images of 16 pixels.
+
+    Use it for trials on a CPU. Its three stages have the sizes of those of
+    `small_mbconv`; rows are as in the paper, one for the block that halves the
+    map and one for those behind it.
+
+    Returns:
+        An `FPNASSpace` of five rows.
+
+    Example:
+
+    >>> from keras_nas import spaces
+    >>> space = spaces.small_fp_nas()
+    >>> len(space.rows), space.decisions["row2_splits"]
+    (5, (0, 1, 2))
+    """
+    rows = (
+        _conv(3, 16),
+        table_row(1, (8, 16, 4), 1, 1),
+        table_row((1.5, 4.5, 1.5), (12, 24, 4), 1, 2),
+        table_row((1.5, 4.5, 1.5), (12, 24, 4), 1, 1),
+        table_row((1, 4, 1), (24, 48, 8), 1, 2),
+        table_row((1, 4, 1), (24, 48, 8), 1, 1),
+        _conv(1, [64, 96, 128]),
+    )
+    return FPNASSpace("small_fp_nas", rows, splits=(0, 1, 2), resolution=16)
+
+
+def smoke_fp_nas():
+    """Returns a tiny space for images of 8 pixels, to see that things run.
+
+    Returns:
+        An `FPNASSpace` of two rows.
+    """
+    rows = (
+        _conv(3, 8),
+        table_row(1, (8, 16, 8), 1, 1),
+        table_row((1, 2, 1), (8, 16, 8), 2, 2),
+        _conv(1, 32),
+    )
+    return FPNASSpace("smoke_fp_nas", rows, splits=(0, 1, 2), resolution=8)
+
+
 def space_names():
     """Returns the names that `find_space` knows.
 
@@ -161,8 +205,8 @@ def find_space(name):
     return _SPACES[name]()
 
 
-def _row(e, c, n, s):
-    return {"op": "mbconv", "e": e, "c": c, "n": n, "s": s}
+def _conv(kernel, c, act="swish"):
+    return {"op": "conv", "kernel": kernel, "c": c, "s": 1, "act": act}
 
 
 _SPACES = {
@@ -172,6 +216,8 @@ _SPACES = {
     "smoke_atom_nas": smoke_atom_nas,
     "small_big_nas": small_big_nas,
     "smoke_big_nas": smoke_big_nas,
+    "small_fp_nas": small_fp_nas,
+    "smoke_fp_nas": smoke_fp_nas,
     "fbnet_v2_f": fbnet_v2_f,
     **{
         f"fbnet_v2_largest_{kind.lower()}": functools.partial(
@@ -186,4 +232,11 @@ _SPACES = {
         for kind in "ABC"
     },
     "big_nas": big_nas,
+    "fp_nas_f": fp_nas_f,
+    "fp_nas_f_fine": fp_nas_f_fine,
+    "fp_nas_f_plus": fp_nas_f_plus,
+    **{
+        f"fp_nas_{kind.lower()}": functools.partial(fp_nas_l, kind)
+        for kind in ("L0", "L1", "L2")
+    },
 }

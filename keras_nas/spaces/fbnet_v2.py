@@ -11,10 +11,7 @@ How many networks they hold, without the input resolutions:
 
 With one decision of channels for the blocks that residuals connect, Table 2
 gives what DMaskingNAS prints, and 1.03e14 times FBNet's 9^22 networks, of which
-it prints 10^14. FP-NAS decides once for all blocks of a row: on its type, 3
-kernels x 2 activations x 2 of squeeze-excite, so that skips count 4 times, on
-its expansion and on its channels. Its table gives 22 times fewer networks than
-it prints, and nothing in the paper says why.
+it prints 10^14. FP-NAS decides once for all blocks of a row: `fp_nas.py`.
 
 The papers do not say which activation stem and head have, and whether they
 have a bias; here both are hswish with a bias, as in the released networks.
@@ -27,44 +24,40 @@ _MAX_RESOLUTIONS = {"F": 224, "L": 256, "P": 288}
 _MIN_RESOLUTION, _RESOLUTION_STEP = 128, 32
 
 
-def _row(e, c, n, s, joins=False):
-    row = {"op": "mbconv", "e": e, "c": c, "n": n, "s": s}
-    return {**row, "joins": joins}
+def table_row(e, c, n, s):
+    """Returns a row of blocks as a paper prints it."""
+    return {"op": "mbconv", "e": e, "c": c, "n": n, "s": s}
 
 
-_STEM = {"op": "conv", "kernel": 3, "c": 16, "s": 2, "act": "hswish"}
-_HEAD = {"op": "conv", "kernel": 1, "c": 1984, "s": 1, "act": "hswish"}
+STEM = {"op": "conv", "kernel": 3, "c": 16, "s": 2, "act": "hswish"}
+HEAD = {"op": "conv", "kernel": 1, "c": 1984, "s": 1, "act": "hswish"}
 
 # DMaskingNAS, Table 2.
 _LARGEST = (
-    _STEM,
-    _row(1, (12, 16, 4), 1, 1),
-    _row((0.75, 3.25, 0.5), (16, 28, 4), 1, 2),
-    _row((0.75, 3.25, 0.5), (16, 28, 4), 2, 1, joins=True),
-    _row((0.75, 3.25, 0.5), (16, 40, 8), 1, 2),
-    _row((0.75, 3.25, 0.5), (16, 40, 8), 2, 1, joins=True),
-    _row((0.75, 3.75, 0.5), (48, 96, 8), 1, 2),
-    _row((0.75, 3.75, 0.5), (48, 96, 8), 2, 1, joins=True),
-    _row((0.75, 4.5, 0.75), (72, 128, 8), 4, 1),
-    _row((0.75, 4.5, 0.75), (112, 216, 8), 1, 2),
-    _row((0.75, 4.5, 0.75), (112, 216, 8), 3, 1, joins=True),
-    _HEAD,
+    table_row(1, (12, 16, 4), 1, 1),
+    table_row((0.75, 3.25, 0.5), (16, 28, 4), 1, 2),
+    table_row((0.75, 3.25, 0.5), (16, 28, 4), 2, 1),
+    table_row((0.75, 3.25, 0.5), (16, 40, 8), 1, 2),
+    table_row((0.75, 3.25, 0.5), (16, 40, 8), 2, 1),
+    table_row((0.75, 3.75, 0.5), (48, 96, 8), 1, 2),
+    table_row((0.75, 3.75, 0.5), (48, 96, 8), 2, 1),
+    table_row((0.75, 4.5, 0.75), (72, 128, 8), 4, 1),
+    table_row((0.75, 4.5, 0.75), (112, 216, 8), 1, 2),
+    table_row((0.75, 4.5, 0.75), (112, 216, 8), 3, 1),
 )
 
 # FP-NAS, Table 1.
-_F = (
-    _STEM,
-    _row(1, (12, 16, 4), 1, 1),
-    _row((0.75, 4.5, 0.75), (16, 24, 4), 1, 2),
-    _row((0.75, 4.5, 0.75), (16, 24, 4), 2, 1, joins=True),
-    _row((0.75, 4.5, 0.75), (16, 40, 8), 1, 2),
-    _row((0.75, 4.5, 0.75), (16, 40, 8), 2, 1, joins=True),
-    _row((0.75, 4.5, 0.75), (48, 80, 8), 1, 2),
-    _row((0.75, 4.5, 0.75), (48, 80, 8), 2, 1, joins=True),
-    _row((0.75, 4.5, 0.75), (72, 112, 8), 3, 1),
-    _row((0.75, 4.5, 0.75), (112, 184, 8), 1, 2),
-    _row((0.75, 4.5, 0.75), (112, 184, 8), 3, 1, joins=True),
-    _HEAD,
+F_ROWS = (
+    table_row(1, (12, 16, 4), 1, 1),
+    table_row((0.75, 4.5, 0.75), (16, 24, 4), 1, 2),
+    table_row((0.75, 4.5, 0.75), (16, 24, 4), 2, 1),
+    table_row((0.75, 4.5, 0.75), (16, 40, 8), 1, 2),
+    table_row((0.75, 4.5, 0.75), (16, 40, 8), 2, 1),
+    table_row((0.75, 4.5, 0.75), (48, 80, 8), 1, 2),
+    table_row((0.75, 4.5, 0.75), (48, 80, 8), 2, 1),
+    table_row((0.75, 4.5, 0.75), (72, 112, 8), 3, 1),
+    table_row((0.75, 4.5, 0.75), (112, 184, 8), 1, 2),
+    table_row((0.75, 4.5, 0.75), (112, 184, 8), 3, 1),
 )
 
 
@@ -91,7 +84,7 @@ def fbnet_v2_f():
     >>> f"{space.size():.1e}", space.decisions["stage1_channels"]
     ('1.4e+33', (12, 16))
     """
-    return MBConvSpace("fbnet_v2_f", _F, resolutions=_resolutions("F"))
+    return _space("fbnet_v2_f", F_ROWS, "F")
 
 
 def fbnet_v2_largest(kind):
@@ -127,9 +120,17 @@ def fbnet_v2_largest(kind):
             f"{list(_MAX_RESOLUTIONS)}. Received: kind={kind!r}"
         )
     name = f"fbnet_v2_largest_{kind.lower()}"
-    return MBConvSpace(name, _LARGEST, resolutions=_resolutions(kind))
+    return _space(name, _LARGEST, kind)
 
 
-def _resolutions(kind):
+def _space(name, rows, kind):
+    """Returns the space of a table, whose stages are rows of one width."""
     stop = _MAX_RESOLUTIONS[kind] + 1
-    return tuple(range(_MIN_RESOLUTION, stop, _RESOLUTION_STEP))
+    resolutions = range(_MIN_RESOLUTION, stop, _RESOLUTION_STEP)
+    channels = [row["c"] for row in (STEM, *rows)]
+    rows = [
+        {**row, "joins": row["s"] == 1 and row["c"] == before}
+        for before, row in zip(channels, rows, strict=False)
+    ]
+    rows = [STEM, *rows, HEAD]
+    return MBConvSpace(name, rows, resolutions=tuple(resolutions))

@@ -89,6 +89,18 @@ class Conv:
     act: str
     bias: bool
 
+    def block(self, cin, cout):
+        """Returns the dictionary of the block, for `build_from_blocks`."""
+        return {
+            "type": "conv",
+            "cin": cin,
+            "cout": cout,
+            "kernel": self.kernel,
+            "stride": self.stride,
+            "act": self.act,
+            "bias": self.bias,
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class IRPool:
@@ -104,17 +116,7 @@ class IRPool:
     mid: int
     act: str
 
-
-def div8(value):
-    """Returns the multiple of 8 that is nearest to a number of channels.
-
-    Halves go up. It is never less than 8, and the next multiple where it
-    would be less than 0.95 of the value, as in the released networks.
-    """
-    multiple = max(8, int(value + 4) // 8 * 8)
-    return multiple + 8 if multiple < 0.95 * value else multiple
-
-
-def se_hidden(mid):
-    """Returns the channels inside the squeeze-excite of `mid` channels."""
-    return div8(int(0.25 * mid))
+    def block(self, cin, cout):
+        """Returns the dictionary of the block, for `build_from_blocks`."""
+        fields = {"cin": cin, "cout": cout, "mid": self.mid, "act": self.act}
+        return {"type": "ir_pool", **fields}

@@ -1,15 +1,14 @@
 """Spaces that are written as tables of rows of inverted residual blocks."""
 
+from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces.block_schema import is_sizes
 from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
-from keras_nas.spaces.mbconv_parts import IRPool
-from keras_nas.spaces.mbconv_parts import se_hidden
 from keras_nas.spaces.mbconv_rows import are_types
-from keras_nas.spaces.mbconv_rows import is_increasing
 from keras_nas.spaces.mbconv_rows import read_rows
 from keras_nas.spaces.mbconv_supernet import build_supernet
 from keras_nas.spaces.search_space import SearchSpace
+from keras_nas.spaces.table_rows import is_increasing
 
 
 class MBConvSpace(SearchSpace):
@@ -131,7 +130,7 @@ class MBConvSpace(SearchSpace):
         """
         value = self._values(architecture)
         channels = value["stem_channels"]
-        blocks = [_conv(self.stem, 3, channels)]
+        blocks = [self.stem.block(3, channels)]
         for stage in self.stages:
             before, channels = channels, value[f"{stage.name}_channels"]
             for block in stage.blocks:
@@ -139,9 +138,7 @@ class MBConvSpace(SearchSpace):
                 mid = value.get(f"{block.name}_expanded")
                 cin = channels if block.residual else before
                 blocks.append(_block(block, kind, mid, cin, channels))
-        head = _ir_pool if isinstance(self.head, IRPool) else _conv
-        blocks.append(head(self.head, channels, value["head_channels"]))
-        return blocks
+        return [*blocks, self.head.block(channels, value["head_channels"])]
 
     def build(self, architecture, classes=1000, momentum=0.99, epsilon=1e-3):
         """Returns the network of an architecture, a plain Keras model.
@@ -215,23 +212,6 @@ class MBConvSpace(SearchSpace):
         self.check(architecture)
         only = {key: options[0] for key, options in self._all_options()}
         return {**only, **architecture.decisions}
-
-
-def _conv(conv, cin, cout):
-    return {
-        "type": "conv",
-        "cin": cin,
-        "cout": cout,
-        "kernel": conv.kernel,
-        "stride": conv.stride,
-        "act": conv.act,
-        "bias": conv.bias,
-    }
-
-
-def _ir_pool(head, cin, cout):
-    fields = {"cin": cin, "cout": cout, "mid": head.mid, "act": head.act}
-    return {"type": "ir_pool", **fields}
 
 
 def _block(block, kind, mid, cin, cout):

@@ -8,10 +8,10 @@ from keras import layers
 from keras_nas.layers import BlockChoice
 from keras_nas.layers import ChannelMask
 from keras_nas.layers import ResolutionSubsample
+from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces.block_schema import ACTIVATIONS
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
 from keras_nas.spaces.mbconv_parts import IRPool
-from keras_nas.spaces.mbconv_parts import se_hidden
 
 
 def build_supernet(

@@ -33,6 +33,9 @@ def test_cost_of_the_child_that_is_running(build):
         indices = indices_of(model, architecture)
         tensors = {n: tf.constant(i) for n, i in indices.items()}
         np.testing.assert_allclose(costs(tensors), expected, rtol=1e-6)
+    assert flops.full(model) == expected[0]
+    smallest = keras_nas.count_cost(space.build(space.smallest(), 10))
+    assert flops.smallest(model) == smallest.macs
     with as_child(model, indices):
         known = flops(model), params(model)
         assert float(flops(model, "float64")) == expected[0]

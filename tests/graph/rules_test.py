@@ -68,6 +68,22 @@ def squeeze_excite(x):
     return layers.Multiply()([x, gate])
 
 
+def split_attention(x):
+    """Two branches, weighed by a softmax over rows that stand for them."""
+    splits = [
+        layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+        for _ in range(2)
+    ]
+    mean = layers.GlobalAveragePooling2D(keepdims=True)(layers.Add()(splits))
+    hidden = layers.Conv2D(2, 1, activation="relu")(mean)
+    logits = [layers.Conv2D(CHANNELS, 1)(hidden) for _ in range(2)]
+    shares = layers.Softmax(axis=1)(layers.Concatenate(axis=1)(logits))
+    first = layers.Cropping2D(((0, 1), (0, 0)))(shares)
+    second = layers.Cropping2D(((1, 0), (0, 0)))(shares)
+    pairs = zip(splits, (first, second), strict=True)
+    return layers.Add()([layers.Multiply()(pair) for pair in pairs])
+
+
 def activation(name):
     return layers.Activation(name)
 
@@ -184,6 +200,13 @@ CUT = {
         "more operations": lambda: lambda x: -ops.abs(ops.exp(x / 2.0) - 1.0),
         "leaky relu operation": lambda: lambda x: ops.leaky_relu(x, 0.3),
         "squeeze and excite": lambda: squeeze_excite,
+        "split attention": lambda: split_attention,
+        "softmax of rows": lambda: layers.Softmax(axis=1),
+        "softmax of positions": lambda: layers.Softmax(axis=(1, 2)),
+        "softmax operation": lambda: lambda x: ops.softmax(x, axis=1),
+        "log softmax": lambda: lambda x: ops.log_softmax(x, axis=-2),
+        "sparsemax": lambda: lambda x: ops.sparsemax(x, axis=1),
+        "normalize": lambda: lambda x: ops.normalize(x, axis=2),
         "stochastic depth": lambda: StochasticDepth(0.5),
         "layer scale": lambda: LayerScale(0.5, CHANNELS),
         "pad": lambda: lambda x: ops.pad(x, [[0, 0], [1, 0], [0, 1], [0, 0]]),
@@ -306,6 +329,14 @@ KEPT_WHOLE = {
     "image": {
         "softmax": lambda: activation("softmax"),
         "softmax layer": layers.Softmax,
+        "softmax of rows and channels": lambda: layers.Softmax(axis=(1, 3)),
+        "softmax of a batch": lambda: layers.Softmax(axis=0),
+        "normalize": lambda: lambda x: ops.normalize(x, axis=3),
+        "softmax that leaves rows out": lambda: (
+            lambda x: layers.Softmax(axis=1)(
+                x, mask=np.arange(5)[None, :, None, None] != 2
+            )
+        ),
         "layer norm": layers.LayerNormalization,
         "unit norm of rows": lambda: layers.UnitNormalization(axis=1),
         "group norm of rows": lambda: layers.GroupNormalization(5, axis=1),
@@ -435,6 +466,16 @@ def test_positions_side_by_side(join):
     assert not report.barriers
     assert_slices(decide(model, a_mask=[], b_mask=[2]))
     assert_slices(decide(model, a_mask=[], b_mask=[]))
+
+
+def test_softmax_over_an_unknown_number_of_rows():
+    inputs = keras.Input((None, 4, 3))
+    x = mask("mask")(layers.Dense(CHANNELS, name="first")(inputs))
+    x = layers.GlobalAveragePooling2D()(layers.Softmax(axis=1)(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    _, report = slice_model(decide(model, mask=[0, 3]), return_report=True)
+    ((_, reason),) = report.barriers
+    assert reason == "the number of positions that it mixes is unknown"
 
 
 @pytest.mark.parametrize("make, kind", cases(KEPT_WHOLE))

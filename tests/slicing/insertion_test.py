@@ -9,6 +9,7 @@ from keras import layers
 
 from keras_nas import ExpectedFLOPs
 from keras_nas import LogisticSigmoidMask
+from keras_nas import SplitAttention
 from keras_nas import insert_masks
 from keras_nas.graph import flow_of
 from tests.common import assert_same_function
@@ -346,3 +347,35 @@ def test_published_network():
     model = decide_at_random(insert_masks(model, seed=0), keep=(0.3, 0.6, 1))
     sliced, _ = assert_slices(randomize(model))
     assert sliced.count_params() < 0.7 * model.count_params()
+
+
+@pytest.mark.parametrize("splits", [0, 1, 2, 4])
+def test_split_attention_goes_with_the_channels_that_enter_it(splits):
+    inputs = image()
+    x = conv(inputs, 8, "a")
+    x = SplitAttention(3, splits, hidden=4, name="b")(x)
+    model, found = masked(inputs, end(conv(x, 4, "c")))
+    numbers = [f"_{q + 1}" for q in range(splits)] if splits > 1 else [""]
+    expected = {
+        "a_mask": [f"b_depthwise3{n}_bn" for n in numbers],
+        "b_se_reduce_mask": ["b_se_reduce"],
+        "c_mask": ["c_bn"],
+    }
+    if not splits:
+        del expected["b_se_reduce_mask"]
+    assert {k: sorted(v) for k, v in found.items()} == expected
+    for seed in range(3):
+        assert_slices(decide_at_random(model, seed))
+    decide(model, a_mask=[0, 2, 7], b_se_reduce_mask=[1], c_mask=range(4))
+    sliced, report = assert_slices(model)
+    assert not report.barriers
+    widths = {
+        layer.name: layer.get_weights()[0].shape[-2:]
+        for layer in sliced.layers
+        if layer.name.startswith("b") and layer.weights
+    }
+    expected = {f"b_depthwise3{n}": (3, 1) for n in numbers}
+    if splits:
+        expected["b_se_reduce"] = (3, 1)
+        expected |= {f"b_se_expand{n}": (1, 3) for n in numbers}
+    assert {k: v for k, v in widths.items() if "bn" not in k} == expected

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_nas import SplitAttention
 from tests.common import mask
 from tests.slicing.recipes_net import digits
 from tests.slicing.recipes_net import operation
@@ -85,6 +86,34 @@ def squeeze_excite(net, x, y, option):
     if masked == 1:
         gate = mask()(gate)
     return layers.Multiply()([x, gate])
+
+
+@operation("split_attention", 4)
+def split_attention(net, x, y, option):
+    """A layer that is traced, perhaps called again, or what it consists of."""
+    splits, kernel, stride, inline, shared = digits(option, 4, 2, 2, 2, 2)
+
+    def make():
+        return SplitAttention(
+            1 + 2 * kernel, splits, 1 + stride, hidden=2, activation="tanh"
+        )
+
+    if inline:
+        return make().inline(x)
+    key = f"split attention {splits} {kernel} {stride}"
+    return (net.shared(key, x, make) if shared else make())(x)
+
+
+@operation("split_softmax")
+def split_softmax(net, x, y, option):
+    """Weights of two tensors, from positions side by side."""
+    if len(x.shape) < 3:
+        return layers.Softmax()(x)
+    size = x.shape[1]
+    both = layers.Concatenate(axis=1)([x, y])
+    shares = layers.Softmax(axis=1)(both)
+    first, second = shares[:, :size], shares[:, size:]
+    return first * x + second * y
 
 
 @operation("reshape")

@@ -157,7 +157,8 @@ def activation(net, x, y, option):
             np.linspace(-1.0, 1.0, x.shape[-1]).tolist(),
         ),
         layers.Rescaling(np.linspace(-1, 1, x.shape[-1]).tolist()),
-    ][option % 15](x)
+        layers.Softmax(axis=1),
+    ][option % 16](x)
 
 
 @operation("function")
@@ -177,4 +178,5 @@ def function(net, x, y, option):
         lambda x: x / 2.0,
         lambda x: -x,
         lambda x: x**2,
-    ][option % 14](x)
+        lambda x: ops.normalize(x, axis=1),
+    ][option % 15](x)

@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pytest
 
+from keras_nas import SplitAttention
 from keras_nas import count_cost
 from keras_nas import insert_masks
 from keras_nas import spaces
 from tests.common import assert_plain
+from tests.common import assert_same_function
 from tests.common import assert_slices
 from tests.common import decide_at_random
 from tests.common import inputs_for
@@ -40,6 +42,7 @@ GROUPED = dict(
     residual=None,
     groups_pw=2,
 )
+SPLIT = {**MBCONV, "kernels": [5], "mid": [16], "splits": 2}
 SKIP = dict(type="skip", cin=8, cout=8, stride=1)
 IR_POOL = dict(type="ir_pool", cin=8, mid=16, cout=24, act="relu6")
 
@@ -82,6 +85,57 @@ def test_names_of_layers():
     }
     last = model.layers[-2:]
     assert [layer.name for layer in last] == ["pool", "logits"]
+
+
+def test_names_of_layers_of_splits():
+    model = build(CONV, SPLIT)
+    parts = {"expand", "depthwise5_1", "depthwise5_2"}
+    names = {part + end for part in parts for end in ("", "_bn", "_act")}
+    names |= {"project", "project_bn", "add"}
+    attention = {"sum", "pool", "reduce", "concat", "softmax", "add"}
+    for split in ("_1", "_2"):
+        attention |= {f"{part}{split}" for part in ("expand", "take", "scale")}
+    names |= {f"se_{part}" for part in attention}
+    assert names_of(model, "block1") == {f"block1_{name}" for name in names}
+    assert_plain(model)
+    assert model.get_layer("block1_se_reduce").activation.__name__ == "silu"
+    order = [w.path.split("/")[0] for w in model.weights if "block1" in w.path]
+    places = [order.index(f"block1_{n}") for n in ("depthwise5_1", "project")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("splits", [2, 4])
+def test_a_block_of_splits_is_the_layer(splits):
+    model = randomize(build(CONV, {**SPLIT, "splits": splits}))
+    start = model.get_layer("block1_expand_act").output
+    inner = keras.Model(start, model.get_layer("block1_se_add").output)
+    inputs = keras.Input(start.shape[1:])
+    layer = SplitAttention(5, splits, hidden=4, activation="silu", name="x")
+    twin = keras.Model(inputs, layer(inputs))
+    own = {w.path.split("block1_")[1]: w for w in inner.weights}
+    for weight in twin.weights:
+        weight.assign(own[weight.path.split("/x_")[-1]])
+    assert len(own) == len(twin.weights)
+    assert_same_function(inner, twin)
+
+
+def test_cost_of_splits():
+    """One more depthwise convolution, and one more vector of logits."""
+    costs = [
+        count_cost(build(CONV, {**SPLIT, "splits": splits}, size=9)).macs
+        for splits in (None, 2, 3, 4)
+    ]
+    more = 5 * 5 * 16 * 5 * 5 + 4 * 16
+    assert np.diff(costs).tolist() == [more] * 3
+
+
+def test_splits_are_sliced_together():
+    masked = randomize(insert_masks(build(CONV, SPLIT, size=12)))
+    decide_at_random(masked, seed=1, keep=(0.5,))
+    sliced, _ = assert_slices(masked)
+    names = "expand", "se_expand_1", "se_expand_2"
+    filters = {sliced.get_layer(f"block1_{n}").filters for n in names}
+    assert len(filters) == 1 and filters.pop() < 16
 
 
 def test_sizes_are_rounded_up():
@@ -292,6 +346,19 @@ def without(block, key):
         ({**MBCONV, "cout": 9}, "residual", "'avgpool/1x1'", "'add'"),
         ({**MBCONV, "residual": "sum"}, "residual", "None or 'add'", "sum"),
         ({**MBCONV, "se_gate": "tanh"}, "se_gate", "'sigmoid'", "tanh"),
+        ({**SPLIT, "splits": 1}, "splits", "an integer >= 2", "1"),
+        ({**SPLIT, "splits": 2.0}, "splits", "an integer >= 2", "2.0"),
+        ({**MBCONV, "splits": 2}, "kernels", "one kernel", r"\[3, 5\]"),
+        ({**SPLIT, "groups_pw": 2}, "groups_pw", "1 with splits", "2"),
+        (without(SPLIT, "se_hidden"), "se_hidden", "channels inside", "None"),
+        (
+            {**SPLIT, "se_gate": "sigmoid"},
+            "se_gate",
+            "nothing with splits",
+            "sigmoid",
+        ),
+        ({**SPLIT, "se_act": "relu"}, "se_act", "'swish', the act", "relu"),
+        ({**GROUPED, "se_act": "tanh"}, "se_act", "'hswish' or", "tanh"),
         ({**MBCONV, "se_hidden": 0}, "se_hidden", "positive integer", "0"),
         ({**WIDER, "shortcut_conv": 1}, "shortcut_conv", "true or false", "1"),
         (

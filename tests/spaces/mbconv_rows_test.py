@@ -4,14 +4,14 @@ import copy
 
 import pytest
 
+from keras_nas.layers.multiples import div8
+from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces import MBConvSpace
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
 from keras_nas.spaces.mbconv_parts import Block
 from keras_nas.spaces.mbconv_parts import Conv
 from keras_nas.spaces.mbconv_parts import IRPool
 from keras_nas.spaces.mbconv_parts import Stage
-from keras_nas.spaces.mbconv_parts import div8
-from keras_nas.spaces.mbconv_parts import se_hidden
 
 STEM = dict(op="conv", kernel=3, c=[8, 16], s=2, act="hswish")
 FIRST = dict(op="mbconv", e=1, n=1, s=1, joins=True, types=["ir_k3", "ir_k5"])

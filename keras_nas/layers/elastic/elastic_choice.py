@@ -146,14 +146,19 @@ def begin_steps(layer):
     Where a part of it runs in a branch, the draws of that part would only move
     on with the branch, and those of other branches not at all.
     """
+    for choice in choices_in(layer):
+        if index_in_child(choice) is None:
+            choice.begin_step()
+
+
+def choices_in(layer):
+    """Returns all choices that a layer holds."""
     choices = {
         id(sublayer): sublayer
         for sublayer in layer._flatten_layers()
         if isinstance(sublayer, ElasticChoice)
     }
-    for choice in choices.values():
-        if index_in_child(choice) is None:
-            choice.begin_step()
+    return list(choices.values())
 
 
 def known(index):

@@ -97,7 +97,7 @@ class ElasticMask(Mask):
 
     def get_config(self):
         config = {
-            "decided_by": serialize_choices(self.decided_by),
+            "decided_by": serialize_layers(self.decided_by),
             "execution": self.execution,
         }
         config = {**super().get_config(), **config}
@@ -106,7 +106,7 @@ class ElasticMask(Mask):
 
     @classmethod
     def from_config(cls, config):
-        choices = deserialize_choices(config["decided_by"])
+        choices = deserialize_layers(config["decided_by"])
         return cls(**{**config, "decided_by": choices})
 
 
@@ -117,14 +117,14 @@ def row(table, index):
     return ops.take(ops.convert_to_tensor(table), index, axis=0)
 
 
-def serialize_choices(choices):
-    """Returns the configs of choices, as a list."""
+def serialize_layers(layers):
+    """Returns the configs of layers, such as choices, as a list."""
     with sharing.apart():
-        return [keras.saving.serialize_keras_object(c) for c in choices]
+        return [keras.saving.serialize_keras_object(layer) for layer in layers]
 
 
-def deserialize_choices(configs):
-    """Returns the choices of a list that `serialize_choices` returned."""
+def deserialize_layers(configs):
+    """Returns the layers of a list that `serialize_layers` returned."""
     return [
         keras.saving.deserialize_keras_object(c) if isinstance(c, dict) else c
         for c in configs

@@ -1,0 +1,170 @@
+"""Spaces whose networks are counted from tables, very many at once."""
+
+from keras_nas.spaces.architecture import Architecture
+from keras_nas.spaces.block_schema import is_size
+from keras_nas.spaces.blocks import build_from_blocks
+from keras_nas.spaces.decision_indices import decisions_of_indices
+from keras_nas.spaces.decision_indices import draw_indices
+from keras_nas.spaces.decision_indices import read_indices
+from keras_nas.spaces.search_space import SearchSpace
+
+
+class TabulatedSpace(SearchSpace):
+    """Base class of spaces of blocks that know what many networks cost.
+
+    A subclass has `blocks`, and `_cost_tables`, which returns a `CostTables`.
+
+    Args:
+        name: String, the name that architectures and networks have.
+        options: Dictionary from the name of a decision to a tuple of its
+            options. It has a `resolution`, the height and width of the input.
+    """
+
+    def __init__(self, name, options):
+        super().__init__(name, options)
+        self._only = {key: values[0] for key, values in options.items()}
+        self._tables = None
+
+    def blocks(self, architecture):
+        """Returns the block dictionaries of an architecture.
+
+        Args:
+            architecture: An `Architecture` of this space.
+        """
+        raise NotImplementedError
+
+    def build(self, architecture, classes=1000, momentum=0.99, epsilon=1e-3):
+        """Returns the network of an architecture, a plain Keras model.
+
+        Args:
+            architecture: An `Architecture` of this space.
+            classes: Integer, the number of logits.
+            momentum: Float, that of every BatchNormalization.
+            epsilon: Float, that of every BatchNormalization.
+
+        Returns:
+            A Functional model of images of the decided resolution that
+            returns logits.
+
+        Raises:
+            ValueError: If the architecture is not of this space, or `classes`
+                is not a positive integer.
+        """
+        size = self._values(architecture)["resolution"]
+        return build_from_blocks(
+            self.blocks(architecture),
+            (size, size, 3),
+            classes,
+            self.name,
+            momentum,
+            epsilon,
+        )
+
+    def sample_indices(self, n, seed):
+        """Returns many architectures, drawn uniformly, as an array.
+
+        Use it with `costs`, where `sample` would take long.
+
+        Args:
+            n: Integer >= 0, how many.
+            seed: Integer >= 0; the same one draws the same architectures.
+
+        Returns:
+            Integer array of shape (n, decisions): for each decision, in the
+            order of `decisions`, the index of the option.
+
+        Raises:
+            ValueError: If an argument is something else.
+        """
+        return draw_indices(self, n, seed)
+
+    def to_indices(self, architectures):
+        """Returns architectures as an array that `costs` takes.
+
+        Args:
+            architectures: List of `Architecture`s of this space.
+
+        Returns:
+            Integer array, as of `sample_indices`.
+
+        Raises:
+            ValueError: If one of them is not of this space.
+        """
+        return read_indices(self, architectures)
+
+    def from_indices(self, indices):
+        """Returns the architectures of an array.
+
+        Args:
+            indices: Integer array, as of `sample_indices`.
+
+        Returns:
+            List of `Architecture`s.
+
+        Raises:
+            ValueError: If the array does not fit the space.
+
+        Example:
+
+        >>> from keras_nas import spaces
+        >>> space = spaces.smoke_big_nas()
+        >>> indices = space.to_indices([space.smallest(), space.biggest()])
+        >>> indices[1].tolist()
+        [1, 1, 1, 1, 1]
+        >>> space.from_indices(indices)[0] == space.smallest()
+        True
+        """
+        return [
+            Architecture(self.name, decisions)
+            for decisions in decisions_of_indices(self, indices)
+        ]
+
+    def costs(self, architectures, classes=1000):
+        """Returns what many networks cost, without building them.
+
+        The numbers are those of `cost`. The first call counts each different
+        block of the space, which takes seconds; then it is more than 100,000
+        networks of an array in a second.
+
+        Args:
+            architectures: Integer array, as of `sample_indices`, or a list of
+                `Architecture`s of this space.
+            classes: Integer, the number of logits.
+
+        Returns:
+            Two integer arrays: multiply-adds, and trained parameters.
+
+        Raises:
+            ValueError: If the architectures are not of this space, or
+                `classes` is not a positive integer.
+
+        Example:
+
+        >>> from keras_nas import spaces
+        >>> space = spaces.smoke_big_nas()
+        >>> macs, params = space.costs([space.smallest(), space.biggest()])
+        >>> int(params[1]) == space.cost(space.biggest()).params
+        True
+        """
+        check_size("classes", classes)
+        indices = read_indices(self, architectures)
+        if self._tables is None:
+            self._tables = self._cost_tables()
+        return self._tables.costs(indices, classes)
+
+    def _cost_tables(self):
+        raise NotImplementedError
+
+    def _values(self, architecture):
+        """Returns what is decided, and what there is only one option of."""
+        self.check(architecture)
+        return {**self._only, **architecture.decisions}
+
+
+def check_size(key, value):
+    """Raises a `ValueError` unless an argument is a positive integer."""
+    if not is_size(value):
+        raise ValueError(
+            f"Invalid value received for argument `{key}`. Expected a "
+            f"positive integer. Received: {key}={value!r}"
+        )
