@@ -1,0 +1,70 @@
+"""The FP-NAS binary as a user runs it."""
+
+import functools
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_nas
+from keras_nas import spaces
+from tests.experiments import binaries
+
+run = functools.partial(binaries.run, "fpnas")
+
+
+@pytest.fixture(scope="module")
+def output_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fpnas") / "run"
+    result = run("--preset=smoke", f"--output_dir={folder}")
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+def test_smoke_run_leaves_every_file(output_dir):
+    binaries.assert_complete(output_dir)
+    report = (output_dir / "report.md").read_text()
+    assert "| row2_kernel" in report
+    assert "The search drew " in report
+
+
+def test_results_are_those_of_the_architecture(output_dir):
+    results = json.loads((output_dir / "results.json").read_text())
+    architecture = keras_nas.Architecture.load(output_dir / "architecture.json")
+    space = spaces.find_space(results["space"])
+    cost = space.cost(architecture, 10)
+    assert (results["macs"], results["params"]) == (cost.macs, cost.params)
+    assert results["macs"] <= results["target"]
+    assert results["width_multiplier"]["macs"] <= results["target"]
+    assert results["full_macs"] == space.cost(space.biggest(), 10).macs
+    assert all(link["passed"] for link in results["verify"])
+    # One sample in each of the steps at least, in three epochs.
+    assert results["samples"] >= 3 * 8
+
+
+def test_the_supernet_comes_back_from_its_file(output_dir):
+    supernet = keras.models.load_model(output_dir / "masked.keras")
+    architecture = keras_nas.Architecture.load(output_dir / "architecture.json")
+    sliced = keras_nas.slice_model(supernet, architecture)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    np.testing.assert_allclose(supernet(images), sliced(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--space=smoke_mbconv"], "smoke_mbconv, of type MBConvSpace"),
+        (["--image_size=16"], "flag --image_size"),
+        (["--target=1e-6", "--cost=params"], "out of reach"),
+        (["--distribution=normal"], "argument `distribution`"),
+        (["--samples=-1"], "argument `samples`"),
+        (["--search_warmup_epochs=-1"], "argument `warmup_epochs`"),
+        (["--likelihood_temperature=0"], "argument `likelihood_temperature`"),
+    ],
+)
+def test_bad_flags_fail_before_anything_is_trained(tmp_path, flags, message):
+    result = run("--preset=smoke", f"--output_dir={tmp_path / 'o'}", *flags)
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

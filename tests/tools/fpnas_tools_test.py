@@ -1,0 +1,83 @@
+"""The tools that measure FP-NAS, in small."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from experiments.fpnas_presets import FPNAS
+from keras_nas import spaces
+from keras_nas.layers import running_child
+from tools import ablate_fpnas
+from tools import benchmark_sampled_step as benchmark
+
+SMOKE = FPNAS["smoke"]
+
+
+def test_a_search_is_measured(tmp_path):
+    preset = dataclasses.replace(
+        SMOKE, samples=2, search_epochs=2, batch_size=500, validation_freq=2
+    )
+    row = ablate_fpnas.measure(preset, seed=0, folder=tmp_path)
+    steps = 2000 // 500
+    assert row["samples"] == 2 * steps * 2
+    space = spaces.find_space(preset.space)
+    assert row["macs"] <= 0.3 * space.cost(space.biggest(), 10).macs
+    assert 0.0 <= row["test_accuracy"] <= 1.0
+    assert row["seconds"] > 0 and row["entropy"] > 0
+
+
+def test_fixed_samples_are_as_many_as_the_first_step_draws():
+    space = spaces.find_space(SMOKE.space)
+    known = ablate_fpnas.variants(SMOKE)
+    first = int(0.25 * np.log(float(space.size())))
+    assert known["fixed, joint"]["samples"] == max(1, first)
+    assert known["adaptive, mixed"] == {}
+    for changes in known.values():
+        dataclasses.replace(SMOKE, **changes)
+
+
+def test_table():
+    rows = [
+        {
+            "variant": "a",
+            "samples": samples,
+            "seconds": 10.0,
+            "entropy": 2.0,
+            "macs": 1e6,
+            "test_accuracy": 0.5,
+        }
+        for samples in (1000, 2000)
+    ]
+    last = ablate_fpnas.table(rows).splitlines()[-1]
+    assert last == "| a | 1,500 | 10 | 2.0 | 1.000 M | 50.0% (50.0, 50.0) |"
+
+
+@pytest.mark.parametrize("method", ["sampled", "masked", "all"])
+def test_the_same_network_is_measured_each_way(method):
+    space = spaces.find_space("smoke_fp_nas")
+    architecture = benchmark.network_of(space, "0")
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    keras.utils.set_random_seed(0)
+    masked, child = benchmark.build(space, "masked", architecture)
+    with running_child(child):
+        expected = masked(images)
+    keras.utils.set_random_seed(0)
+    model, child = benchmark.build(space, method, architecture)
+    with running_child(child):
+        outputs = model(images)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_one_command_measures_and_writes(tmp_path, capsys):
+    path = tmp_path / "rows.json"
+    arguments = "--space smoke_fp_nas --batch_size 16 --steps 1 --methods "
+    arguments += f"single sampled --json {path}"
+    benchmark.main(arguments.split())
+    out = capsys.readouterr().out
+    assert "| biggest | sampled |" in out
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["method"] for row in rows] == ["single", "sampled"] * 2
+    assert rows[0]["seconds_ratio"] == 1.0 and rows[1]["seconds_ratio"] > 0
