@@ -37,6 +37,7 @@ NAMES = {
         "verify_export",
     ],
     "keras_nas.layers": [
+        "ElasticBottleneck",
         "ElasticBranch",
         "ElasticChoice",
         "ElasticResidual",
