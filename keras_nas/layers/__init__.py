@@ -13,6 +13,7 @@ from keras_nas.layers.elastic import ElasticDepthwiseConv2D
 from keras_nas.layers.elastic import ElasticDropout
 from keras_nas.layers.elastic import ElasticMBConv
 from keras_nas.layers.elastic import ElasticResolution
+from keras_nas.layers.elastic import ElasticSplitAttention
 from keras_nas.layers.elastic import ElasticSqueezeExcite
 from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
@@ -38,6 +39,7 @@ __all__ = [
     "ElasticDropout",
     "ElasticMBConv",
     "ElasticResolution",
+    "ElasticSplitAttention",
     "ElasticSqueezeExcite",
     "FiGSMask",
     "LogisticSigmoidMask",

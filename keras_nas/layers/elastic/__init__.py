@@ -15,6 +15,9 @@ from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
 from keras_nas.layers.elastic.elastic_dropout import ElasticDropout
 from keras_nas.layers.elastic.elastic_mbconv import ElasticMBConv
 from keras_nas.layers.elastic.elastic_resolution import ElasticResolution
+from keras_nas.layers.elastic.elastic_split_attention import (
+    ElasticSplitAttention,
+)
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "ElasticDropout",
     "ElasticMBConv",
     "ElasticResolution",
+    "ElasticSplitAttention",
     "ElasticSqueezeExcite",
     "running_child",
 ]
