@@ -19,6 +19,9 @@ from keras_nas.layers.elastic.elastic_match import ElasticMatch
 from keras_nas.layers.elastic.elastic_mbconv import ElasticMBConv
 from keras_nas.layers.elastic.elastic_residual import ElasticResidual
 from keras_nas.layers.elastic.elastic_resolution import ElasticResolution
+from keras_nas.layers.elastic.elastic_split_attention import (
+    ElasticSplitAttention,
+)
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.elastic.elastic_switch import ElasticSwitch
 
@@ -37,6 +40,7 @@ __all__ = [
     "ElasticMatch",
     "ElasticResidual",
     "ElasticResolution",
+    "ElasticSplitAttention",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
     "running_child",
