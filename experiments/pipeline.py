@@ -12,16 +12,14 @@ import time
 import keras
 import tensorflow as tf
 
+from experiments import retraining
 from keras_nas import count_cost
 from keras_nas import data
 from keras_nas import report
 from keras_nas import spaces
 from keras_nas.training import Checkpoint
 from keras_nas.training import SmoothedCrossentropy
-from keras_nas.training import add_stochastic_depth
 from keras_nas.training import find_strategy
-from keras_nas.training import make_distiller
-from keras_nas.training.distillation import check_teacher
 
 EVALUATED = 512  # Images of a batch where nothing is trained.
 
@@ -102,20 +100,8 @@ def open_context(run, preset, flags):
     teacher = None
     if preset.teacher:
         with strategy.scope():
-            teacher = _load_teacher(preset.teacher, datasets)
+            teacher = retraining.load_teacher(preset.teacher, datasets)
     return Context(run, preset, flags.seed, datasets, strategy, load, teacher)
-
-
-def _load_teacher(path, datasets):
-    if not os.path.isfile(path):
-        raise ValueError(
-            "Invalid value received for flag --teacher. Expected the path of "
-            f"a .keras file. Received: {path!r}, where there is none."
-        )
-    teacher = keras.models.load_model(path, compile=False)
-    shape = (None, *datasets.input_shape)
-    check_teacher(teacher, shape, datasets.num_classes)
-    return teacher
 
 
 def progress():
@@ -141,7 +127,7 @@ def train(context, model, name):
     epochs = preset.train_epochs
     steps = context.data.steps("train")
     with context.strategy.scope():
-        trained = _for_training(context, model)
+        trained = retraining.for_training(context, model)
         trained.compile(
             preset.recipe().optimizer(steps, epochs),
             context.loss(trained, preset.label_smoothing),
@@ -162,23 +148,6 @@ def train(context, model, name):
     print(f"{name}: test accuracy {result['test_accuracy']:.1%}", flush=True)
     context.run.save_model(model, f"{name}.keras")
     return result
-
-
-def _for_training(context, model):
-    """Returns what is fitted to train a model: it, or one of its layers."""
-    preset = context.preset
-    if preset.stochastic_depth:
-        model = add_stochastic_depth(
-            model, preset.stochastic_depth, context.seed
-        )
-    if context.teacher is not None:
-        model = make_distiller(
-            model,
-            context.teacher,
-            preset.distillation_temperature,
-            preset.distillation_weight,
-        )
-    return model
 
 
 def fit(model, data, **kwargs):
