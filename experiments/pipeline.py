@@ -5,7 +5,6 @@ Search, training and test use disjoint splits.
 
 import dataclasses
 import functools
-import os
 import sys
 import time
 

@@ -12,8 +12,8 @@ from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
     ElasticDepthwiseConv2D,
 )
 from keras_nas.layers.elastic.elastic_mask import check_execution
-from keras_nas.layers.elastic.elastic_mask import deserialize_choices
-from keras_nas.layers.elastic.elastic_mask import serialize_choices
+from keras_nas.layers.elastic.elastic_mask import deserialize_layers
+from keras_nas.layers.elastic.elastic_mask import serialize_layers
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.elastic.slices import deserialize_width
 from keras_nas.layers.elastic.slices import serialize_width
@@ -183,14 +183,14 @@ class ElasticSplitAttention(SplitAttention):
             config = {**super().get_config(), **config}
             config["width"] = serialize_width(self.width)
             if self.kernel_choice is not None:
-                choices = serialize_choices([self.kernel_choice])
+                choices = serialize_layers([self.kernel_choice])
                 (config["kernel_size"],) = choices
         return config
 
     @classmethod
     def from_config(cls, config):
         with sharing.scope():
-            (kernel_size,) = deserialize_choices([config["kernel_size"]])
+            (kernel_size,) = deserialize_layers([config["kernel_size"]])
             own = {
                 "kernel_size": kernel_size,
                 "width": deserialize_width(config["width"]),
