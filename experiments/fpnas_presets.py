@@ -102,8 +102,10 @@ _SMALL = FPNASPreset(
     recalibration_images=1024,
 )
 
-# Section 5.1. The paper does not print the weight decays, the momentum of the
-# weights' SGD, nor the rates of label smoothing, stochastic depth and averages.
+# Section 5.1. Batches are those of the search, of 8 GPUs, in the retraining,
+# too, where the paper has 64 GPUs and a learning rate of 0.2. It does not print
+# the weight decays, the momentum of the weights' SGD, nor the rates of label
+# smoothing, stochastic depth and averages.
 _PAPER = FPNASPreset(
     space="fp_nas_f",
     dataset="imagenet2012",
@@ -120,7 +122,7 @@ _PAPER = FPNASPreset(
     search_warmup_epochs=45,
     joint_epoch=80,
     algorithm="rmsprop",
-    learning_rate=0.2,
+    learning_rate=0.025,
     epsilon=1e-3,
     decay="exponential",
     decay_rate=0.9875,
