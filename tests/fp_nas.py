@@ -12,9 +12,9 @@ from keras_nas.layers import ElasticChoice
 
 # What architectures are worth, (a, b). The best is (2, 0), though 1 is the best
 # of each decision on the average over the other one.
-WORTH = np.array([[0.0, 0.5, 0.4], [0.2, 0.5, 0.4], [0.8, 0.2, 0.0]])
+WORTH = np.array([[0.0, 0.6, 0.4], [0.1, 0.6, 0.4], [1.0, 0.0, 0.0]])
 WIDTHS = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
-EXTRA = np.array([0.0, 0.1])  # Of the third decision, c.
+EXTRA = np.array([0.0, 0.2])  # Of the third decision, c.
 ALL = np.array(list(itertools.product(range(3), range(3), range(2))), "int32")
 GROUPS = {"row": ("a", "b")}
 
@@ -34,7 +34,10 @@ def _table(inputs, values, widths, choices, name):
         number, kernel_initializer="zeros", bias_initializer="ones", name=name
     )(inputs)
     x = ElasticChannels(
-        np.asarray(widths).tolist(), choices, execution="masked"
+        np.asarray(widths).tolist(),
+        choices,
+        execution="masked",
+        name=f"{name}_mask",
     )(x)
     by_width = values.ravel()[np.argsort(np.ravel(widths))]
     steps = np.diff(by_width, prepend=0.0)[:, None]
@@ -111,7 +114,9 @@ def elastic_model(
         if with_norm:
             norm = keras_nas.layers.ElasticBatchNormalization
             x = norm(name=f"norm{index}")(x)
-        x = ElasticChannels(sizes, choice, execution=execution)(x)
+        x = ElasticChannels(
+            sizes, choice, execution=execution, name=f"mask{index}"
+        )(x)
         x = layers.ReLU(name=f"relu{index}")(x)
         if dropout:
             x = layers.Dropout(dropout, seed=1, name=f"dropout{index}")(x)

@@ -69,7 +69,8 @@ def importance_weights(
     scores = ops.where(is_sample, log_likelihoods / temperature, -math.inf)
     hinges = ops.where(is_sample, hinges, 0.0)
     shares = ops.divide_no_nan(hinges, ops.sum(hinges))
-    return ops.softmax(scores) - cost_weight * shares
+    likelihoods = ops.exp(scores - ops.logsumexp(scores))
+    return likelihoods - cost_weight * shares
 
 
 def log_mean_likelihood(log_likelihoods, number):

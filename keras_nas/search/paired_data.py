@@ -58,7 +58,7 @@ def pair_data(x, y, sample_weight, architecture_data):
     if all(isinstance(d, keras.utils.PyDataset) for d in (x, other)):
         return PairedData(x, other), x
     if all(hasattr(d, "element_spec") for d in (x, other)):
-        return x.zip(other.repeat()).map(_pair), x
+        return x.zip(x, other.repeat()).map(_pair), x
     arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
     if y is None or not _are_arrays(arrays):
         _refuse(x, other)

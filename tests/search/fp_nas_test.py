@@ -38,18 +38,20 @@ def numpy(values):
 # What it finds.
 
 
-@pytest.mark.parametrize("distribution", ["joint", "factorized", "mixed"])
-@pytest.mark.parametrize("target", [FULL, 24])
+@pytest.mark.parametrize(
+    "distribution, target",
+    [("joint", FULL), ("factorized", FULL), ("mixed", FULL), ("mixed", 24)],
+)
 def test_the_best_architecture_is_found(distribution, target):
     search = table_search(
         regularizer=keras_nas.ExpectedFLOPs(target=target),
         distribution=distribution,
-        joint_epoch=6,
-        samples_per_nat=2.0,
-        logits_optimizer=keras.optimizers.Adam(0.1),
+        joint_epoch=3,
+        samples_per_nat=4.0,
+        logits_optimizer=keras.optimizers.Adam(0.03),
     )
-    x, y = table_data(160)
-    history = search.fit(x, y, batch_size=4, epochs=9, verbose=0).history
+    x, y = table_data(240)
+    history = search.fit(x, y, batch_size=8, epochs=7, verbose=0).history
     within = COSTS <= target
     best = ALL[within][np.argmax(WORTHS[within])]
     assert decided(search) == best.tolist()
@@ -57,10 +59,10 @@ def test_the_best_architecture_is_found(distribution, target):
     entropy, samples = history["entropy"], history["samples"]
     assert entropy[-1] < 0.5 * entropy[0]
     assert samples[0] > samples[-1]
-    share = macs(best) / FULL
-    assert history["decided_cost"][-1] == pytest.approx(share, rel=1e-6)
+    assert search.decided_cost() == pytest.approx(macs(best) / FULL)
     # Of each image, the logarithm of the mean of likelihoods.
-    assert -max(WORTHS) < history["architecture_loss"][-1] < -0.4
+    loss = history["architecture_loss"][-1]
+    assert -max(WORTHS) - 1e-4 < loss < -0.9 * max(WORTHS)
 
 
 def test_the_decision_is_within_the_target_whatever_was_learned():
@@ -69,7 +71,7 @@ def test_the_decision_is_within_the_target_whatever_was_learned():
     for logits, index in zip(
         search.distribution.factorized, expensive, strict=True
     ):
-        logits.assign(8.0 * np.eye(len(logits))[index])
+        logits.assign(8.0 * np.eye(logits.shape[0])[index])
     seen = []
     watch = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(decided(search))
@@ -102,7 +104,7 @@ def exact_gradients(search, images, target, beta):
 
 @pytest.mark.parametrize("representation", ["factorized", "joint"])
 def test_the_mean_of_the_estimator_is_the_exact_gradient(representation):
-    samples, beta, target, images = 2000, 0.3, 15, 2
+    samples, beta, target, images = 4000, 1.0, 15, 4
     search = table_search(
         regularizer=keras_nas.ExpectedFLOPs(target=target),
         distribution=representation,
@@ -117,14 +119,17 @@ def test_the_mean_of_the_estimator_is_the_exact_gradient(representation):
     before = numpy(search.distribution.logits)
     x, y = table_data(images)
     search.fit(x, y, batch_size=images, verbose=0)
-    for old, new, gradient in zip(
-        before, search.distribution.logits, expected, strict=True
-    ):
-        # Standard errors are about 1 / sqrt(2000) = 0.022.
-        np.testing.assert_allclose(
-            old - new.numpy(), gradient.numpy(), rtol=0, atol=0.06
-        )
-        assert np.abs(gradient).max() > 0.1
+    steps = [
+        old - new.numpy()
+        for old, new in zip(before, search.distribution.logits, strict=True)
+    ]
+    steps, expected = (
+        np.concatenate([np.ravel(v) for v in values])
+        for values in (steps, expected)
+    )
+    # Standard errors are of the order of 1 / sqrt(4000) = 0.016.
+    assert np.abs(expected).max() > 0.2
+    np.testing.assert_allclose(steps, expected, rtol=0, atol=0.04)
 
 
 def drawn(search, number):
@@ -340,7 +345,7 @@ def trained(*callbacks):
 
 def test_a_resumed_search_ends_as_an_unbroken_one(tmp_path):
     unbroken = trained()
-    for last in (1, 2, 3):  # After the warm-up, before and after conversion.
+    for last in (1, 2):  # After the warm-up, and before the conversion.
         with pytest.raises(KeyboardInterrupt):
             trained(Checkpoint(tmp_path), _Stop(last))
         assert Checkpoint(tmp_path).epoch == last
@@ -406,7 +411,8 @@ def test_validation_is_of_the_most_probable_architecture():
     outputs = model.predict(x, verbose=0)
     np.testing.assert_allclose(outputs, search.predict(x, verbose=0), atol=1e-5)
     cost = keras_nas.count_cost(model).macs
-    assert cost == history["decided_cost"][-1] * search.full_cost
+    share = cost / search.full_cost
+    assert history["decided_cost"][-1] == pytest.approx(share)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
