@@ -96,7 +96,7 @@ def table_data(images):
 
 
 def elastic_model(
-    execution="masked", dropout=0.0, regularizer=None, with_norm=True
+    execution="masked", dropout=0.0, regularizer=None, with_norm=True, **kwargs
 ):
     """Returns a small model with three decisions that can learn."""
     keras.utils.set_random_seed(0)
@@ -113,7 +113,7 @@ def elastic_model(
         )(x)
         if with_norm:
             norm = keras_nas.layers.ElasticBatchNormalization
-            x = norm(name=f"norm{index}")(x)
+            x = norm(name=f"norm{index}", **kwargs)(x)
         x = ElasticChannels(
             sizes, choice, execution=execution, name=f"mask{index}"
         )(x)

@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_nas.layers.step_seed import StepSeeded
 from keras_nas.layers.step_seed import StepSeedGenerator
-
-LARGEST_TABLE = 10**6
+from keras_nas.search.decision_groups import check_decisions
+from keras_nas.search.decision_groups import check_groups
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
@@ -92,8 +92,8 @@ class ArchitectureDistribution(StepSeeded, keras.layers.Layer):
                 "Expected 'factorized' or 'joint'. Received: "
                 f"representation={representation!r}"
             )
-        self.decisions = _check_decisions(decisions)
-        self.groups = _check_groups(groups, self.decisions)
+        self.decisions = check_decisions(decisions)
+        self.groups = check_groups(groups, self.decisions)
         self.representation = representation
         self.seed_generator = StepSeedGenerator(seed, self.name)
         self.seed = self.seed_generator.seed
@@ -272,46 +272,3 @@ def _inverse_of_cumulated(probabilities, noise):
     place = ops.sum(cumulated[None] <= (noise * total)[:, None], axis=1)
     # Where rounding up has made the noise 1, the last one that is possible.
     return ops.cast(ops.minimum(place, ops.sum(cumulated < total)), "int32")
-
-
-def _check_decisions(decisions):
-    is_dictionary = isinstance(decisions, dict) and decisions
-    numbers = {}
-    for name, options in decisions.items() if is_dictionary else ():
-        is_list = isinstance(options, (list, tuple))
-        numbers[name] = len(options) if is_list else options
-    if numbers and all(type(n) is int and n > 0 for n in numbers.values()):
-        return numbers
-    raise ValueError(
-        "Invalid value received for argument `decisions`. Expected a "
-        "dictionary from the names of decisions to lists of options, or to "
-        f"how many there are. Received: decisions={str(decisions)[:200]}"
-    )
-
-
-def _check_groups(groups, decisions):
-    groups = {name: tuple(inside) for name, inside in (groups or {}).items()}
-    grouped = [name for inside in groups.values() for name in inside]
-    unknown = sorted(set(grouped) - set(decisions))
-    repeated = sorted({name for name in grouped if grouped.count(name) > 1})
-    empty = [name for name, inside in groups.items() if not inside]
-    if unknown or repeated or empty:
-        raise ValueError(
-            "Invalid value received for argument `groups`. Expected groups of "
-            "decisions, each in one group at most. Received groups without a "
-            f"decision: {empty}; decisions that are in several: {repeated}; "
-            f"that are not there: {unknown}. The decisions are: "
-            f"{list(decisions)}"
-        )
-    taken = set(grouped)
-    groups.update({n: (n,) for n in decisions if n not in taken})
-    for name, inside in groups.items():
-        size = math.prod(decisions[d] for d in inside)
-        if size > LARGEST_TABLE:
-            raise ValueError(
-                "Invalid value received for argument `groups`. Expected at "
-                f"most {LARGEST_TABLE:,} combinations of options in a group, "
-                f"since each has a logit. Received: {size:,} in group "
-                f"'{name}' of {list(inside)}. Divide it into smaller groups."
-            )
-    return groups

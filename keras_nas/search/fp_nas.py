@@ -1,7 +1,6 @@
 """FP-NAS: search by a distribution that draws fewer samples as it learns."""
 
 import keras
-from keras import ops
 
 from keras_nas.costs import ExpectedFLOPs
 from keras_nas.graph import flow_of
@@ -9,13 +8,13 @@ from keras_nas.search.architecture_distribution import ArchitectureDistribution
 from keras_nas.search.elastic_choices import elastic_choices
 from keras_nas.search.fp_nas_arguments import check_arguments
 from keras_nas.search.fp_nas_arguments import check_regularizer
-from keras_nas.search.most_probable import most_probable_within
+from keras_nas.search.fp_nas_schedule import Schedule
 from keras_nas.search.paired_data import batches_of
 from keras_nas.search.paired_data import pair_data
 from keras_nas.search.sampled_training import SampledTraining
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.training.partitioned_optimizer import PartitionedOptimizer
-from keras_nas.training.slots import begin_anew
+from keras_nas.training.strategy import check_not_synchronized
 
 
 class FPNAS(SampledTraining):
@@ -230,7 +229,8 @@ class FPNAS(SampledTraining):
             The `History`.
 
         Raises:
-            ValueError: If there is no data of the distribution.
+            ValueError: If there is no data of the distribution, or layers of
+                several replicas wait for each other.
         """
         if class_weight is not None:
             raise ValueError(
@@ -238,6 +238,7 @@ class FPNAS(SampledTraining):
                 "None; pass `sample_weight` instead. Received: "
                 f"class_weight={class_weight!r}"
             )
+        check_not_synchronized(self)
         pairs, first = pair_data(x, y, sample_weight, architecture_data)
         if recalibration_data is None:
             recalibration_data = batches_of(
@@ -251,7 +252,7 @@ class FPNAS(SampledTraining):
         )
 
     def search_callbacks(self):
-        return [_Schedule()]
+        return [Schedule()]
 
     def decided_cost(self):
         """Returns the cost of what runs at inference, as a share of all."""
@@ -268,37 +269,3 @@ class FPNAS(SampledTraining):
             for choice, index in zip(self.choices, indices, strict=True)
         }
         self.choose(Architecture(self.model.name, decisions))
-
-
-class _Schedule(keras.callbacks.Callback):
-    """Warms up, converts, and chooses what the distribution has learned."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        search = self.model
-        is_warming_up = epoch < search.warmup_epochs
-        if is_warming_up != search.is_warming_up:
-            search.is_warming_up = is_warming_up
-            search.make_train_function(force=True)
-        is_late = search.schedule == "mixed" and epoch >= search.joint_epoch
-        if is_late and not search.distribution.is_joint:
-            search.distribution.convert()
-            begin_anew(search.logits_optimizer)
-
-    def on_epoch_end(self, epoch, logs=None):
-        search, logs = self.model, {} if logs is None else logs
-        search.choose_indices(search.distribution.most_probable())
-        entropy = ops.convert_to_numpy(search.distribution.entropy())
-        logs["entropy"] = float(entropy)
-        logs["decided_cost"] = search.decided_cost()
-        if search.is_warming_up:
-            logs.pop("architecture_loss", None)  # There was none.
-
-    def on_train_end(self, logs=None):
-        search = self.model
-        indices = most_probable_within(
-            search.distribution,
-            search.model,
-            search.regularizer,
-            search.target,
-        )
-        search.choose_indices(indices)

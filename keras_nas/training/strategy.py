@@ -40,3 +40,35 @@ def sum_over_replicas(value):
         return value
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def check_not_synchronized(model):
+    """Raises a `ValueError` if replicas would wait for each other in a loop.
+
+    TensorFlow allows no synchronized BatchNormalization in a loop of a
+    compiled step, except on TPUs.
+
+    Args:
+        model: A `keras.Model`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    strategy = model.distribute_strategy
+    with strategy.scope():
+        if not tf.distribute.has_strategy():
+            return
+    names = [
+        layer.name
+        for layer in model._flatten_layers()
+        if getattr(layer, "synchronized", False)
+    ]
+    if names and "TPU" not in type(strategy).__name__:
+        raise ValueError(
+            f"Under a {type(strategy).__name__}, expected no layers with "
+            "`synchronized=True`, since they are run in a loop, where "
+            f"replicas cannot wait for each other. Received: {names}. Build "
+            "the model without it; each replica then takes the statistics of "
+            "its own part of the batch."
+        )

@@ -32,12 +32,19 @@ def main(replicas):
             joint_epoch=2,
             likelihood_temperature=4.0,
         )
+        waiting = elastic_search(elastic_model(synchronized=True))
     x, y = elastic_data()
+    refused = ""
+    try:
+        waiting.fit(x, y, batch_size=8, verbose=0)
+    except ValueError as error:
+        refused = str(error)
     history = search.fit(
         x, y, batch_size=8, epochs=4, shuffle=False, verbose=0
     ).history
     variables = [*search.variables, *search.optimizer.variables]
     results = {
+        "refused": refused,
         "history": history,
         "steps": int(search.distribution.seed_generator.state.numpy()[1]),
         "weights": [

@@ -44,6 +44,9 @@ def test_two_replicas_go_the_way_of_one():
         results_of(run("check_fp_nas_replicas", replicas))
         for replicas in (1, 2)
     )
+    for results in (one, two):
+        assert "`synchronized=True`" in results["refused"]
+        assert "'norm0'" in results["refused"]
     assert one["architecture"] == two["architecture"]
     assert one["steps"] == two["steps"] == 8
     assert one["history"]["samples"] == two["history"]["samples"]

@@ -415,6 +415,13 @@ def test_validation_is_of_the_most_probable_architecture():
     assert history["decided_cost"][-1] == pytest.approx(share)
 
 
+def test_synchronized_statistics_without_a_strategy():
+    search = elastic_search(elastic_model(synchronized=True), samples=1)
+    x, y = elastic_data()
+    history = search.fit(x, y, batch_size=8, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_low_precision(dtype):
     policy = keras.config.dtype_policy()
