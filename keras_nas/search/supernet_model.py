@@ -13,9 +13,10 @@ from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.training.batch_norm import check_batches
 from keras_nas.training.batch_norm import recalibrate_with
+from keras_nas.training.single_trace import SingleTrace
 
 
-class SupernetModel(keras.Model):
+class SupernetModel(SingleTrace):
     """Base class of the searches that train children of a model.
 
     It chooses, evaluates and cuts out children; subclasses say how a step
