@@ -20,6 +20,7 @@ from keras_nas.layers.elastic import ElasticResolution
 from keras_nas.layers.elastic import ElasticSplitAttention
 from keras_nas.layers.elastic import ElasticSqueezeExcite
 from keras_nas.layers.elastic import ElasticSwitch
+from keras_nas.layers.elastic import ElasticZeros
 from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
@@ -51,6 +52,7 @@ __all__ = [
     "ElasticSplitAttention",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
+    "ElasticZeros",
     "FiGSMask",
     "LogisticSigmoidMask",
     "Mask",

@@ -24,6 +24,7 @@ from keras_nas.layers.elastic.elastic_split_attention import (
 )
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.elastic.elastic_switch import ElasticSwitch
+from keras_nas.layers.elastic.elastic_zeros import ElasticZeros
 
 __all__ = [
     "ElasticBatchNormalization",
@@ -43,5 +44,6 @@ __all__ = [
     "ElasticSplitAttention",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
+    "ElasticZeros",
     "running_child",
 ]

@@ -61,7 +61,8 @@ class ElasticSwitch(layers.Layer):
         ValueError: If the branches are no such layers, or the table is none.
 
     Reference:
-        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 3.2.
+        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 4,
+        Table 2.
 
     Example:
 
@@ -219,7 +220,17 @@ def _runner(branch, training):
 def _switch(index, functions, *operands):
     if isinstance(index, int):
         return functions[index](*operands)
+    functions = [_on_copies(function) for function in functions]
     return ops.switch(index, functions, *operands)
+
+
+def _on_copies(function):
+    """Returns a function that has its operands to itself.
+
+    Otherwise TensorFlow finds no gradient of a switch inside of a switch in
+    which an activation with a gradient of its own reads an operand.
+    """
+    return lambda *operands: function(*map(ops.copy, operands))
 
 
 def _read(variable):
