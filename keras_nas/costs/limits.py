@@ -33,6 +33,7 @@ def scale_limits(flow, measure):
 def _choose(flow, measure, scales, best):
     """Replaces "all" by the best option in the scales of exclusive masks."""
     for masks in _from_inside(flow):
+        masks = [i for i in masks if np.sum(scales[i]) > 1]
         costs = {i: np.zeros(len(scales[i])) for i in masks}
         for node, parts in node_costs(flow, read_scales(flow, scales)):
             for mask, option in flow.conditions[node.index]:

@@ -4,6 +4,7 @@ from keras_nas.layers.atomic_block_scale import AtomicBlockScale
 from keras_nas.layers.block_choice import BlockChoice
 from keras_nas.layers.channel_mask import ChannelMask
 from keras_nas.layers.elastic import ElasticBatchNormalization
+from keras_nas.layers.elastic import ElasticBranch
 from keras_nas.layers.elastic import ElasticChannels
 from keras_nas.layers.elastic import ElasticChoice
 from keras_nas.layers.elastic import ElasticConv2D
@@ -14,6 +15,7 @@ from keras_nas.layers.elastic import ElasticDropout
 from keras_nas.layers.elastic import ElasticMBConv
 from keras_nas.layers.elastic import ElasticResolution
 from keras_nas.layers.elastic import ElasticSqueezeExcite
+from keras_nas.layers.elastic import ElasticSwitch
 from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
@@ -29,6 +31,7 @@ __all__ = [
     "BlockChoice",
     "ChannelMask",
     "ElasticBatchNormalization",
+    "ElasticBranch",
     "ElasticChannels",
     "ElasticChoice",
     "ElasticConv2D",
@@ -39,6 +42,7 @@ __all__ = [
     "ElasticMBConv",
     "ElasticResolution",
     "ElasticSqueezeExcite",
+    "ElasticSwitch",
     "FiGSMask",
     "LogisticSigmoidMask",
     "Mask",

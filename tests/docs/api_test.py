@@ -37,6 +37,12 @@ NAMES = {
         "measure_latency",
         "verify_export",
     ],
+    "keras_nas.layers": [
+        "ElasticBranch",
+        "ElasticChoice",
+        "ElasticSwitch",
+        "running_child",
+    ],
     "keras_nas.search": [
         "BigNAS",
         "CoarseToFine",

@@ -7,6 +7,7 @@ from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
 from keras_nas.layers import AtomicBlockScale
 from keras_nas.layers import BlockChoice
+from keras_nas.layers import ElasticBranch
 from keras_nas.layers import ElasticChannels
 from keras_nas.layers import ElasticDepth
 from keras_nas.layers import PerChannelMask
@@ -116,7 +117,7 @@ class AtomicBlockScaleRule(PerChannelMaskRule):
         return piece.rescale(piece.inputs[0], scale, offset)
 
 
-@register_rule(BlockChoice, ElasticDepth)
+@register_rule(BlockChoice, ElasticBranch, ElasticDepth)
 class BlockChoiceRule(MaskRule):
     """One of the inputs, or zeros; their channels are tied.
 

@@ -4,6 +4,7 @@ from keras_nas.layers.elastic.child import running_child
 from keras_nas.layers.elastic.elastic_batch_normalization import (
     ElasticBatchNormalization,
 )
+from keras_nas.layers.elastic.elastic_branch import ElasticBranch
 from keras_nas.layers.elastic.elastic_channels import ElasticChannels
 from keras_nas.layers.elastic.elastic_choice import ElasticChoice
 from keras_nas.layers.elastic.elastic_conv2d import ElasticConv2D
@@ -16,9 +17,11 @@ from keras_nas.layers.elastic.elastic_dropout import ElasticDropout
 from keras_nas.layers.elastic.elastic_mbconv import ElasticMBConv
 from keras_nas.layers.elastic.elastic_resolution import ElasticResolution
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
+from keras_nas.layers.elastic.elastic_switch import ElasticSwitch
 
 __all__ = [
     "ElasticBatchNormalization",
+    "ElasticBranch",
     "ElasticChannels",
     "ElasticChoice",
     "ElasticConv2D",
@@ -29,5 +32,6 @@ __all__ = [
     "ElasticMBConv",
     "ElasticResolution",
     "ElasticSqueezeExcite",
+    "ElasticSwitch",
     "running_child",
 ]

@@ -11,7 +11,7 @@ from keras_nas.layers.mask import Mask
 
 @keras.saving.register_keras_serializable(package="keras_nas")
 class ElasticChoice(Mask):
-    """A decision that elastic layers share: a width, a kernel size, a depth.
+    """A decision that elastic layers share, such as a width or a depth.
 
     Use it to let several layers take the same decision: pass one to each of
     them. It is not called. In training an option is drawn uniformly, one for
@@ -20,13 +20,13 @@ class ElasticChoice(Mask):
     largest. Its name is that of the decision in an `Architecture`.
 
     Args:
-        options: List of increasing integers, from the cheapest to the most
-            expensive.
+        options: List of increasing integers >= 0, or of different strings,
+            from the cheapest to the most expensive.
         seed: Integer seed of the draws.
         **kwargs: Base layer keyword arguments, such as `name`.
 
     Raises:
-        ValueError: If the options are not increasing positive integers.
+        ValueError: If the options are something else.
 
     Reference:
         BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage
@@ -93,21 +93,29 @@ class ElasticChoice(Mask):
         )
 
     def sample(self):
-        return ops.one_hot(self.draw()[0], len(self.options))
+        index = index_in_child(self)
+        return self._switches(self.draw()[0] if index is None else index)
 
     def probabilities(self):
+        index = index_in_child(self)
+        if index is not None:
+            return self._switches(index)
         number = len(self.options)
         return ops.full((number,), 1.0 / number, "float32")
 
     def inference_scale(self):
-        return ops.one_hot(self.choice.value, len(self.options))
+        return self._switches(self.index())
+
+    def _switches(self, index):
+        return ops.one_hot(index, len(self.options), dtype="float32")
 
     def decision(self):
         return self.options[int(ops.convert_to_numpy(self.choice))]
 
     def scale_of(self, decision):
         # 3.0 and True are no options, though equal to some.
-        if type(decision) is not int or decision not in self.options:
+        is_of_type = type(decision) is type(self.options[0])
+        if not is_of_type or decision not in self.options:
             raise ValueError(
                 f"Invalid decision '{self.name}'. Expected one of "
                 f"{self.options}. Received: {decision!r}"
@@ -138,14 +146,19 @@ def begin_steps(layer):
     Where a part of it runs in a branch, the draws of that part would only move
     on with the branch, and those of other branches not at all.
     """
+    for choice in choices_in(layer):
+        if index_in_child(choice) is None:
+            choice.begin_step()
+
+
+def choices_in(layer):
+    """Returns all choices that a layer holds."""
     choices = {
         id(sublayer): sublayer
         for sublayer in layer._flatten_layers()
         if isinstance(sublayer, ElasticChoice)
     }
-    for choice in choices.values():
-        if index_in_child(choice) is None:
-            choice.begin_step()
+    return list(choices.values())
 
 
 def known(index):
@@ -157,11 +170,11 @@ def known(index):
 
 
 def as_choice(value, name, seed=None):
-    """Returns what an argument of an elastic layer says can be chosen.
+    """Returns which sizes an argument of an elastic layer says there are.
 
     Args:
-        value: An `ElasticChoice`; a list of options, for one of its own; or
-            an integer, for nothing to choose.
+        value: An `ElasticChoice` of sizes; a list of sizes, for one of its
+            own; or a size, for nothing to choose.
         name: String, the name of a choice of its own.
         seed: Integer seed of the draws of a choice of its own.
 
@@ -170,13 +183,11 @@ def as_choice(value, name, seed=None):
         choose.
 
     Raises:
-        ValueError: If it is something else.
+        ValueError: If it is something else, or sizes are not positive.
     """
+    options = sizes_of(value)
     if isinstance(value, ElasticChoice):
-        return value, value.options
-    if type(value) is int and value > 0:
-        return None, [value]
-    options = _check_options(value)
+        return value, options
     if len(options) == 1:
         return None, options
     return ElasticChoice(options, seed=seed, name=name), options
@@ -184,11 +195,38 @@ def as_choice(value, name, seed=None):
 
 def _check_options(options):
     if isinstance(options, (list, tuple)) and options:
-        are_sizes = all(type(o) is int and o > 0 for o in options)
-        if are_sizes and list(options) == sorted(set(options)):
+        unique = sorted(set(options)) if _are_integers(options) else None
+        if unique == list(options) and unique[0] >= 0:
+            return unique
+        are_names = all(type(option) is str for option in options)
+        if are_names and len(set(options)) == len(options):
             return list(options)
     raise ValueError(
         "Invalid value received for argument `options`. Expected a list of "
-        "increasing positive integers, such as [16, 24], since the first is "
-        f"the smallest child's. Received: options={options!r}"
+        "increasing integers >= 0, such as [16, 24], or of different strings, "
+        "since the first is the smallest child's. Received: "
+        f"options={options!r}"
     )
+
+
+def sizes_of(value):
+    """Returns the sizes that `as_choice` takes, from the smallest on.
+
+    Raises:
+        ValueError: If they are something else than positive integers.
+    """
+    options = [value] if type(value) is int else value
+    options = getattr(options, "options", options)
+    if isinstance(options, (list, tuple)) and options:
+        unique = sorted(set(options)) if _are_integers(options) else None
+        if unique == list(options) and unique[0] > 0:
+            return unique
+    raise ValueError(
+        "Invalid value received for argument `options`. Expected a list of "
+        "increasing positive integers, such as [3, 5], since they are sizes. "
+        f"Received: options={options!r}"
+    )
+
+
+def _are_integers(options):
+    return all(type(option) is int for option in options)

@@ -28,8 +28,8 @@ class ElasticDepth(ElasticMask):
         training: Boolean; an option is drawn in training.
 
     Raises:
-        ValueError: If the position is not an integer >= 0, or the block
-            would never be there.
+        ValueError: If the options are no depths, the position is not an
+            integer >= 0, or the block would never be there.
 
     Reference:
         BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage
@@ -55,6 +55,12 @@ class ElasticDepth(ElasticMask):
     def __init__(self, position, decided_by, execution="sliced", **kwargs):
         super().__init__(decided_by=decided_by, execution=execution, **kwargs)
         (depths,) = (choice.options for choice in self.decided_by)
+        if type(depths[0]) is not int:
+            raise ValueError(
+                "Invalid value received for argument `decided_by`. Expected "
+                "an `ElasticChoice` of numbers of blocks. Received: "
+                f"{self.decided_by[0].name} with the options {depths}"
+            )
         if type(position) is not int or not 0 <= position < max(depths):
             raise ValueError(
                 "Invalid value received for argument `position`. Expected an "

@@ -7,10 +7,11 @@ from keras import ops
 
 from keras_nas.layers.elastic.elastic_channels import first_channels
 from keras_nas.layers.elastic.elastic_choice import as_choice
+from keras_nas.layers.elastic.elastic_choice import sizes_of
 from keras_nas.layers.elastic.elastic_mask import check_execution
-from keras_nas.layers.elastic.elastic_mask import deserialize_choices
+from keras_nas.layers.elastic.elastic_mask import deserialize_layers
 from keras_nas.layers.elastic.elastic_mask import row
-from keras_nas.layers.elastic.elastic_mask import serialize_choices
+from keras_nas.layers.elastic.elastic_mask import serialize_layers
 from keras_nas.layers.elastic.slices import add_bias_and_activate
 from keras_nas.layers.elastic.slices import channels_of
 
@@ -64,10 +65,8 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
         self, kernel_size, *args, execution="sliced", seed=None, **kwargs
     ):
         if isinstance(kernel_size, dict):  # The config of a choice.
-            (kernel_size,) = deserialize_choices([kernel_size])
-        sizes = getattr(kernel_size, "options", kernel_size)
-        largest = max(sizes) if isinstance(sizes, (list, tuple)) else sizes
-        super().__init__(largest, *args, **kwargs)
+            (kernel_size,) = deserialize_layers([kernel_size])
+        super().__init__(max(sizes_of(kernel_size)), *args, **kwargs)
         self.kernel_choice, self.kernel_sizes = as_choice(
             kernel_size, f"{self.name}_kernel", seed
         )
@@ -139,6 +138,6 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
     def get_config(self):
         kernel = self.kernel_sizes
         if self.kernel_choice is not None:
-            (kernel,) = serialize_choices([self.kernel_choice])
+            (kernel,) = serialize_layers([self.kernel_choice])
         config = {"kernel_size": kernel, "execution": self.execution}
         return {**super().get_config(), **config}

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_nas.layers import sharing
+from keras_nas.layers.elastic.child import index_in_child
 from keras_nas.layers.elastic.elastic_choice import ElasticChoice
 from keras_nas.layers.mask import Mask
 
@@ -71,7 +72,12 @@ class ElasticMask(Mask):
         return ops.convert_to_tensor(self.switches(training=True))
 
     def probabilities(self):
-        return ops.convert_to_tensor(self._switches.mean(0))
+        values = self._switches.reshape((*self.shape_of_options, -1))
+        for choice in self.decided_by:
+            index = index_in_child(choice)
+            is_free = index is None
+            values = ops.mean(values, 0) if is_free else row(values, index)
+        return ops.convert_to_tensor(values)
 
     def inference_scale(self):
         return ops.convert_to_tensor(self.switches())
@@ -91,7 +97,7 @@ class ElasticMask(Mask):
 
     def get_config(self):
         config = {
-            "decided_by": serialize_choices(self.decided_by),
+            "decided_by": serialize_layers(self.decided_by),
             "execution": self.execution,
         }
         config = {**super().get_config(), **config}
@@ -100,7 +106,7 @@ class ElasticMask(Mask):
 
     @classmethod
     def from_config(cls, config):
-        choices = deserialize_choices(config["decided_by"])
+        choices = deserialize_layers(config["decided_by"])
         return cls(**{**config, "decided_by": choices})
 
 
@@ -111,14 +117,14 @@ def row(table, index):
     return ops.take(ops.convert_to_tensor(table), index, axis=0)
 
 
-def serialize_choices(choices):
-    """Returns the configs of choices, as a list."""
+def serialize_layers(layers):
+    """Returns the configs of layers, such as choices, as a list."""
     with sharing.apart():
-        return [keras.saving.serialize_keras_object(c) for c in choices]
+        return [keras.saving.serialize_keras_object(layer) for layer in layers]
 
 
-def deserialize_choices(configs):
-    """Returns the choices of a list that `serialize_choices` returned."""
+def deserialize_layers(configs):
+    """Returns the layers of a list that `serialize_layers` returned."""
     return [
         keras.saving.deserialize_keras_object(c) if isinstance(c, dict) else c
         for c in configs

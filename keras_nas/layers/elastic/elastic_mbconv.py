@@ -22,8 +22,8 @@ from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
     ElasticDepthwiseConv2D,
 )
 from keras_nas.layers.elastic.elastic_mask import check_execution
-from keras_nas.layers.elastic.elastic_mask import deserialize_choices
-from keras_nas.layers.elastic.elastic_mask import serialize_choices
+from keras_nas.layers.elastic.elastic_mask import deserialize_layers
+from keras_nas.layers.elastic.elastic_mask import serialize_layers
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.mask import check_data_format
 
@@ -353,7 +353,7 @@ class ElasticMBConv(layers.Layer):
             choice, config[key] = getattr(self, key), None
             if choice is not None:
                 with sharing.scope():  # Two of them may be the same.
-                    (config[key],) = serialize_choices([choice])
+                    (config[key],) = serialize_layers([choice])
             elif key in self.sizes:
                 (config[key],) = self.sizes[key]
         return {**super().get_config(), **config}
@@ -362,7 +362,7 @@ class ElasticMBConv(layers.Layer):
     def from_config(cls, config):
         with sharing.scope():
             choices = {
-                key: deserialize_choices([config[key]])[0] for key in _CHOICES
+                key: deserialize_layers([config[key]])[0] for key in _CHOICES
             }
         return cls(**{**config, **choices})
 

@@ -111,37 +111,6 @@ def test_batch_normalization(accumulates):
         assert new[3] == old[3]
 
 
-def test_draws_are_uniform_and_independent():
-    draws = {}
-    for key, (name, seed) in {
-        "a": ("a", 0),
-        "again": ("a", 0),
-        "b": ("b", 0),
-        "other": ("a", 1),
-    }.items():
-        choice = ElasticChoice([1, 2, 3], seed=seed, name=name)
-        draws[key] = [int(choice.index(training=True)) for _ in range(300)]
-    counts = np.bincount(draws["a"], minlength=3)
-    assert counts.sum() == 300 and counts.min() > 70
-    assert draws["a"] == draws["again"]
-    for key in ("b", "other"):
-        same = np.mean(np.equal(draws["a"], draws[key]))
-        assert 0.2 < same < 0.47
-
-
-@pytest.mark.parametrize(
-    "options", [[], [3, 3], [0, 1], [4, 2], 4, [1.5], "12"]
-)
-def test_options_that_are_refused(options):
-    with pytest.raises(ValueError, match="`options`"):
-        ElasticChoice(options)
-
-
-def test_options_that_cannot_be_chosen():
-    with pytest.raises(ValueError, match="'width'.*Received: 5"):
-        ElasticChoice([3, 4], name="width").choose(5)
-
-
 def test_channels_follow_two_choices():
     a, b = ElasticChoice([1, 2], name="a"), ElasticChoice([1, 3], name="b")
     for execution in ("sliced", "masked"):
