@@ -12,7 +12,9 @@ from keras_nas.layers.elastic import ElasticDense
 from keras_nas.layers.elastic import ElasticDepth
 from keras_nas.layers.elastic import ElasticDepthwiseConv2D
 from keras_nas.layers.elastic import ElasticDropout
+from keras_nas.layers.elastic import ElasticMatch
 from keras_nas.layers.elastic import ElasticMBConv
+from keras_nas.layers.elastic import ElasticResidual
 from keras_nas.layers.elastic import ElasticResolution
 from keras_nas.layers.elastic import ElasticSqueezeExcite
 from keras_nas.layers.elastic import ElasticSwitch
@@ -40,6 +42,8 @@ __all__ = [
     "ElasticDepthwiseConv2D",
     "ElasticDropout",
     "ElasticMBConv",
+    "ElasticMatch",
+    "ElasticResidual",
     "ElasticResolution",
     "ElasticSqueezeExcite",
     "ElasticSwitch",

@@ -40,6 +40,7 @@ NAMES = {
     "keras_nas.layers": [
         "ElasticBranch",
         "ElasticChoice",
+        "ElasticResidual",
         "ElasticSwitch",
         "running_child",
     ],

@@ -10,6 +10,7 @@ from keras_nas.layers import BlockChoice
 from keras_nas.layers import ElasticBranch
 from keras_nas.layers import ElasticChannels
 from keras_nas.layers import ElasticDepth
+from keras_nas.layers import ElasticMatch
 from keras_nas.layers import PerChannelMask
 
 
@@ -179,3 +180,49 @@ class BlockChoiceRule(MaskRule):
                 "addition of the choice and its shortcut."
             )
         return piece.inputs[operation.input_options.index(chosen)]
+
+
+@register_rule(ElasticMatch)
+class MatchRule(MaskRule):
+    """The channels of the input, or none, as channels of its own.
+
+    They are not tied to those of the input, which may be fewer or more than
+    there are where they are not added.
+    """
+
+    def forward(self, node, flow):
+        operation, output = node.operation, node.output_tensors[0]
+        state = flow.state(node.input_tensors[0])
+        length = output.shape[operation.axis]
+        if state.axis != operation.axis:
+            flow.barrier(node, "matches another axis")
+            return
+        both = np.arange(min(length, state.length))
+        rest = Channels.off(length - len(both)) if length > len(both) else ()
+        on = Channels.masked(length, flow.mask_index(operation))
+        alive, nonzero = (
+            flow.logic.both(Channels(channels.take(both) + rest), on)
+            for channels in (state.alive, state.nonzero)
+        )
+        flow.add_source(output, operation.axis, alive, nonzero)
+
+    def demand(self, node, flow, reading, out):
+        if flow.is_barrier(node):
+            return [reading.live(node)]
+        length = flow.state(node.input_tensors[0]).length
+        both = np.arange(min(length, flow.state(node.output_tensors[0]).length))
+        return [reading.collect([reading.take(out[0], both)], [both], length)]
+
+    def decided_constants(self, piece, scale):
+        constants = piece.constants_in()[: len(scale)]
+        missing = len(scale) - len(constants)
+        return [np.pad(constants, (0, missing)) * scale]
+
+    def rebuild(self, piece):
+        if not np.array_equal(piece.kept_in(), piece.kept_out()):
+            raise ValueError(
+                f"Only some of the channels that '{piece.node.name}' adds are "
+                "kept. Expected no masks before or behind it other than "
+                "elastic ones."
+            )
+        return piece.inputs[0]

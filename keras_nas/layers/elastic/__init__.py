@@ -14,7 +14,9 @@ from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
     ElasticDepthwiseConv2D,
 )
 from keras_nas.layers.elastic.elastic_dropout import ElasticDropout
+from keras_nas.layers.elastic.elastic_match import ElasticMatch
 from keras_nas.layers.elastic.elastic_mbconv import ElasticMBConv
+from keras_nas.layers.elastic.elastic_residual import ElasticResidual
 from keras_nas.layers.elastic.elastic_resolution import ElasticResolution
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.elastic.elastic_switch import ElasticSwitch
@@ -30,6 +32,8 @@ __all__ = [
     "ElasticDepthwiseConv2D",
     "ElasticDropout",
     "ElasticMBConv",
+    "ElasticMatch",
+    "ElasticResidual",
     "ElasticResolution",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
