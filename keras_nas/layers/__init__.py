@@ -18,6 +18,7 @@ from keras_nas.layers.elastic import ElasticResidual
 from keras_nas.layers.elastic import ElasticResolution
 from keras_nas.layers.elastic import ElasticSqueezeExcite
 from keras_nas.layers.elastic import ElasticSwitch
+from keras_nas.layers.elastic import ElasticZeros
 from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
@@ -47,6 +48,7 @@ __all__ = [
     "ElasticResolution",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
+    "ElasticZeros",
     "FiGSMask",
     "LogisticSigmoidMask",
     "Mask",

@@ -3,6 +3,7 @@
 from keras_nas.spaces.block_schema import ACTIVATIONS
 from keras_nas.spaces.fp_nas_costs import cost_tables
 from keras_nas.spaces.fp_nas_rows import read_rows
+from keras_nas.spaces.fp_nas_supernet import build_supernet
 from keras_nas.spaces.table_rows import is_increasing
 from keras_nas.spaces.tabulated_space import TabulatedSpace
 from keras_nas.spaces.tabulated_space import check_size
@@ -146,6 +147,44 @@ class FPNASSpace(TabulatedSpace):
             blocks += row.blocks(channels, *decided)
             channels = decided[-1]
         return [*blocks, self.head.block(channels, value["head_channels"])]
+
+    def supernet(self, classes=1000, **kwargs):
+        """Returns the model that holds all networks of the space.
+
+        Its decisions have the names of those of the space, and
+        `keras_nas.slice_model` cuts an architecture of the space out of it.
+        A step computes what is decided and nothing else.
+
+        Args:
+            classes: Integer, the number of logits.
+            **kwargs: `execution="sliced"`, to compute only the channels and
+                kernels that are chosen, or `"masked"`, so that all shapes are
+                static; `recompute=False`, whether the backward pass computes
+                blocks once more, so that XLA keeps no room for those that do
+                not run; `synchronized=False`, `momentum=0.99` and
+                `epsilon=1e-3` of every BatchNormalization; `seed` of the
+                draws.
+
+        Returns:
+            A Functional model of images that returns logits.
+
+        Raises:
+            ValueError: If `classes` is not a positive integer, or `execution`
+                is something else.
+
+        Example:
+
+        >>> import keras_nas
+        >>> space = keras_nas.spaces.smoke_fp_nas()
+        >>> model = space.supernet(classes=10)
+        >>> architecture = space.sample(seed=0)
+        >>> network = keras_nas.slice_model(model, architecture)
+        >>> cost = space.cost(architecture, classes=10)
+        >>> keras_nas.count_cost(network).macs == cost.macs
+        True
+        """
+        check_size("classes", classes)
+        return build_supernet(self, classes, **kwargs)
 
     def _cost_tables(self):
         return cost_tables(self)

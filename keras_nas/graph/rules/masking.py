@@ -11,6 +11,7 @@ from keras_nas.layers import ElasticBranch
 from keras_nas.layers import ElasticChannels
 from keras_nas.layers import ElasticDepth
 from keras_nas.layers import ElasticMatch
+from keras_nas.layers import ElasticZeros
 from keras_nas.layers import PerChannelMask
 
 
@@ -226,3 +227,19 @@ class MatchRule(MaskRule):
                 "elastic ones."
             )
         return piece.inputs[0]
+
+
+@register_rule(ElasticZeros)
+class ZerosRule(Rule):
+    """Channels of its own, all of which are off."""
+
+    def forward(self, node, flow):
+        output, axis = node.output_tensors[0], node.operation.channel_axis
+        off = Channels.off(output.shape[axis])
+        flow.add_source(output, axis, off, off)
+
+    def demand(self, node, flow, reading, out):
+        return [0.0]
+
+    def cost(self, node, flow, reading):
+        return {}

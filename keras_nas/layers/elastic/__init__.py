@@ -20,6 +20,7 @@ from keras_nas.layers.elastic.elastic_residual import ElasticResidual
 from keras_nas.layers.elastic.elastic_resolution import ElasticResolution
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.elastic.elastic_switch import ElasticSwitch
+from keras_nas.layers.elastic.elastic_zeros import ElasticZeros
 
 __all__ = [
     "ElasticBatchNormalization",
@@ -37,5 +38,6 @@ __all__ = [
     "ElasticResolution",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
+    "ElasticZeros",
     "running_child",
 ]

@@ -6,6 +6,7 @@ from keras import layers
 from keras import ops
 
 from keras_nas.layers.elastic.elastic_channels import first_channels
+from keras_nas.layers.elastic.elastic_choice import ElasticChoice
 from keras_nas.layers.elastic.elastic_choice import as_choice
 from keras_nas.layers.elastic.elastic_choice import sizes_of
 from keras_nas.layers.elastic.elastic_mask import check_execution
@@ -27,7 +28,9 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
     Args:
         kernel_size: An `ElasticChoice` of sizes; a list of sizes, for a
             choice of its own, called `f"{name}_kernel"`; or an integer. The
-            sizes are all odd or all even, so that they have one centre.
+            sizes are all odd or all even, so that they have one centre. The
+            first option of an `ElasticChoice` may be 0, for a layer that does
+            not run then, as in an `ElasticSwitch`.
         *args: As of `keras.layers.DepthwiseConv2D`.
         execution: `"sliced"`, to compute with a smaller kernel, or
             `"masked"`, with zeros around it.
@@ -66,8 +69,8 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
     ):
         if isinstance(kernel_size, dict):  # The config of a choice.
             (kernel_size,) = deserialize_layers([kernel_size])
-        super().__init__(max(sizes_of(kernel_size)), *args, **kwargs)
-        self.kernel_choice, self.kernel_sizes = as_choice(
+        super().__init__(max(kernel_sizes_of(kernel_size)), *args, **kwargs)
+        self.kernel_choice, self.kernel_sizes = as_kernel_choice(
             kernel_size, f"{self.name}_kernel", seed
         )
         self.execution = check_execution(execution)
@@ -141,3 +144,24 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
             (kernel,) = serialize_layers([self.kernel_choice])
         config = {"kernel_size": kernel, "execution": self.execution}
         return {**super().get_config(), **config}
+
+
+def as_kernel_choice(kernel_size, name, seed=None):
+    """Returns what `as_choice` does, for kernels of which one may be 0."""
+    if isinstance(kernel_size, ElasticChoice):
+        return kernel_size, kernel_sizes_of(kernel_size)
+    return as_choice(kernel_size, name, seed)
+
+
+def kernel_sizes_of(kernel_size):
+    """Returns the size for each option; the smallest one in place of 0.
+
+    Raises:
+        ValueError: If they are no sizes.
+    """
+    if isinstance(kernel_size, ElasticChoice):
+        first, *others = kernel_size.options
+        if first == 0 and others:
+            sizes = sizes_of(others)
+            return [sizes[0], *sizes]
+    return sizes_of(kernel_size)
