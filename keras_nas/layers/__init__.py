@@ -16,6 +16,7 @@ from keras_nas.layers.elastic import ElasticMatch
 from keras_nas.layers.elastic import ElasticMBConv
 from keras_nas.layers.elastic import ElasticResidual
 from keras_nas.layers.elastic import ElasticResolution
+from keras_nas.layers.elastic import ElasticSplitAttention
 from keras_nas.layers.elastic import ElasticSqueezeExcite
 from keras_nas.layers.elastic import ElasticSwitch
 from keras_nas.layers.elastic import ElasticZeros
@@ -46,6 +47,7 @@ __all__ = [
     "ElasticMatch",
     "ElasticResidual",
     "ElasticResolution",
+    "ElasticSplitAttention",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
     "ElasticZeros",

@@ -116,8 +116,9 @@ class SplitAttention(layers.Layer):
         output_shape = self.compute_output_shape(shape)
         for depthwise in self.depthwise:
             depthwise.build(shape)
-        for norm in self.norms:
-            norm.build(output_shape)
+        for layer in (*self.norms, *self.acts):
+            if not layer.built:  # The same activation may be at other places.
+                layer.build(output_shape)
         if self.squeeze_excite is not None:
             is_one = self.splits == 1
             shapes = output_shape if is_one else [output_shape] * self.splits
@@ -174,24 +175,24 @@ class SplitAttention(layers.Layer):
             name=f"{self.name}_se",
         )
 
-    def _close(self, x):
+    def _close(self, x, **told):
         return x
 
-    def call(self, inputs, training=None):  # Keras passes `training` on.
-        maps = self._maps(inputs)
+    def call(self, inputs, training=None):
+        maps = self._maps(inputs, training=training)
         if self.squeeze_excite is None:
             return maps[0]
         maps = maps if self.splits > 1 else maps[0]
-        return self.squeeze_excite(maps)
+        return self.squeeze_excite(maps, training=training)
 
-    def _maps(self, inputs):
+    def _maps(self, inputs, **told):
         """Returns u_q for each of the splits."""
         maps = []
         for depthwise, norm, act in zip(
             self.depthwise, self.norms, self.acts, strict=True
         ):
-            x = self._close(norm(depthwise(inputs)))
-            maps.append(act(x))
+            x = norm(depthwise(inputs, **told), **told)
+            maps.append(act(self._close(x, **told), **told))
         return maps
 
     def inline(self, inputs):

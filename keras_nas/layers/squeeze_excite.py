@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_nas.layers import sharing
 from keras_nas.layers.mask import check_data_format
 from keras_nas.layers.multiples import se_hidden
 
@@ -150,17 +151,20 @@ class SqueezeExcite(layers.Layer):
     def _build_hidden(self, shape):
         pass
 
-    def _close_hidden(self, hidden):
+    def _close_hidden(self, hidden, **told):
         return hidden
 
-    def call(self, inputs, training=None):  # Keras passes `training` on.
+    def call(self, inputs, training=None):
+        return self._run(inputs, training=training)
+
+    def _run(self, inputs, **told):
         maps = inputs if self.splits > 1 else [inputs]
         total = maps[0] if self.sum is None else self.sum(maps)
-        hidden = self.reduce(self.pool(total))
+        hidden = self.reduce(self.pool(total), **told)
         if isinstance(self.activation, layers.Layer):
-            hidden = self.activation(hidden)
-        hidden = self._close_hidden(hidden)
-        gates = [expand(hidden) for expand in self.expand]
+            hidden = self.activation(hidden, **told)
+        hidden = self._close_hidden(hidden, **told)
+        gates = [expand(hidden, **told) for expand in self.expand]
         if self.splits > 1:
             shares = self.softmax(self.concat(gates))
             gates = [take(shares) for take in self.take]
@@ -180,7 +184,7 @@ class SqueezeExcite(layers.Layer):
         """
         tensor = keras.tree.flatten(inputs)[0]
         self.create(tensor.shape[self.channel_axis])
-        return self.call(inputs)
+        return self._run(inputs)
 
     def compute_output_shape(self, input_shape):
         return tuple(self._shapes(input_shape)[0])
@@ -243,5 +247,6 @@ def read_activation(activation):
 def serialize_activation(activation):
     """Returns what `read_activation` reads."""
     if isinstance(activation, layers.Layer):
-        return keras.saving.serialize_keras_object(activation)
+        with sharing.apart():
+            return keras.saving.serialize_keras_object(activation)
     return keras.activations.serialize(activation)

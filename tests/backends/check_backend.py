@@ -139,17 +139,18 @@ def check_files(model, sliced, folder):
 
 
 def check_insertion():
-    """Puts masks into a plain model with a residual connection."""
+    """Puts masks into a model with split attention and a shortcut."""
     inputs = keras.Input((8, 8, 3))
     x = shortcut = keras.layers.Conv2D(8, 3, padding="same")(inputs)
     x = keras.layers.Conv2D(24, 1, use_bias=False)(x)
     x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras_nas.SplitAttention(3, splits=2)(x)
     x = keras.layers.Conv2D(8, 1)(x)
     x = keras.layers.GlobalAveragePooling2D()(x + shortcut)
     plain = keras.Model(inputs, keras.layers.Dense(4)(x))
     masked = keras_nas.insert_masks(plain, seed=0)
     masks = [m for m in masked.layers if isinstance(m, keras_nas.FiGSMask)]
-    _check(len(masks) == 3, f"{len(masks)} masks were inserted")
+    _check(len(masks) == 4, f"{len(masks)} masks were inserted")
     _close(plain, masked, "plain and masked model")
     generator = np.random.default_rng(2)
     for mask in masks:

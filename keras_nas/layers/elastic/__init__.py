@@ -18,6 +18,9 @@ from keras_nas.layers.elastic.elastic_match import ElasticMatch
 from keras_nas.layers.elastic.elastic_mbconv import ElasticMBConv
 from keras_nas.layers.elastic.elastic_residual import ElasticResidual
 from keras_nas.layers.elastic.elastic_resolution import ElasticResolution
+from keras_nas.layers.elastic.elastic_split_attention import (
+    ElasticSplitAttention,
+)
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.elastic.elastic_switch import ElasticSwitch
 from keras_nas.layers.elastic.elastic_zeros import ElasticZeros
@@ -36,6 +39,7 @@ __all__ = [
     "ElasticMatch",
     "ElasticResidual",
     "ElasticResolution",
+    "ElasticSplitAttention",
     "ElasticSqueezeExcite",
     "ElasticSwitch",
     "ElasticZeros",
