@@ -180,7 +180,7 @@ class _Builder:
         for axis, decision in reversed(list(enumerate(unique))):
             first = np.take(kinds, [0], axis)
             if np.all(kinds == first):  # It does not matter.
-                kinds = np.take(kinds, 0, axis)
+                kinds = np.squeeze(first, axis)
                 unique.remove(decision)
         found = sorted(set(kinds.reshape(-1).tolist()), key=str)
         if len(found) == 1:

@@ -7,13 +7,14 @@ from keras_nas.layers.elastic.elastic_batch_normalization import (
     ElasticBatchNormalization,
 )
 from keras_nas.layers.elastic.elastic_channels import ElasticChannels
-from keras_nas.layers.elastic.elastic_choice import as_choice
 from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
     ElasticDepthwiseConv2D,
 )
+from keras_nas.layers.elastic.elastic_depthwise_conv2d import as_kernel_choice
+from keras_nas.layers.elastic.elastic_depthwise_conv2d import kernel_sizes_of
 from keras_nas.layers.elastic.elastic_mask import check_execution
-from keras_nas.layers.elastic.elastic_mask import deserialize_choices
-from keras_nas.layers.elastic.elastic_mask import serialize_choices
+from keras_nas.layers.elastic.elastic_mask import deserialize_layers
+from keras_nas.layers.elastic.elastic_mask import serialize_layers
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
 from keras_nas.layers.elastic.slices import deserialize_width
 from keras_nas.layers.elastic.slices import serialize_width
@@ -31,8 +32,8 @@ class ElasticSplitAttention(SplitAttention):
     since other numbers share no weights.
 
     Args:
-        kernel_size: An `ElasticChoice` of sizes; a list of sizes, for a
-            choice of its own, called `f"{name}_kernel"`; or an integer.
+        kernel_size: As of `ElasticDepthwiseConv2D`; a choice of its own is
+            called `f"{name}_kernel"`.
         splits: Integer r >= 0.
         strides: Integer.
         hidden: The number of channels inside of the attention: an integer, or
@@ -97,9 +98,8 @@ class ElasticSplitAttention(SplitAttention):
         seed=None,
         **kwargs,
     ):
-        sizes = getattr(kernel_size, "options", kernel_size)
         super().__init__(
-            max(sizes) if isinstance(sizes, (list, tuple)) else sizes,
+            max(kernel_sizes_of(kernel_size)),
             splits,
             strides,
             hidden if isinstance(hidden, int) else None,
@@ -112,7 +112,7 @@ class ElasticSplitAttention(SplitAttention):
             data_format,
             **kwargs,
         )
-        self.kernel_choice, self.kernel_sizes = as_choice(
+        self.kernel_choice, self.kernel_sizes = as_kernel_choice(
             kernel_size, f"{self.name}_kernel", seed
         )
         self.hidden, self.width = hidden, deserialize_width(width)
@@ -182,14 +182,14 @@ class ElasticSplitAttention(SplitAttention):
             config = {**super().get_config(), **config}
             config["width"] = serialize_width(self.width)
             if self.kernel_choice is not None:
-                choices = serialize_choices([self.kernel_choice])
+                choices = serialize_layers([self.kernel_choice])
                 (config["kernel_size"],) = choices
         return config
 
     @classmethod
     def from_config(cls, config):
         with sharing.scope():
-            (kernel_size,) = deserialize_choices([config["kernel_size"]])
+            (kernel_size,) = deserialize_layers([config["kernel_size"]])
             own = {
                 "kernel_size": kernel_size,
                 "width": deserialize_width(config["width"]),
