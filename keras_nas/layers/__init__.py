@@ -4,6 +4,7 @@ from keras_nas.layers.atomic_block_scale import AtomicBlockScale
 from keras_nas.layers.block_choice import BlockChoice
 from keras_nas.layers.channel_mask import ChannelMask
 from keras_nas.layers.elastic import ElasticBatchNormalization
+from keras_nas.layers.elastic import ElasticBottleneck
 from keras_nas.layers.elastic import ElasticBranch
 from keras_nas.layers.elastic import ElasticChannels
 from keras_nas.layers.elastic import ElasticChoice
@@ -35,6 +36,7 @@ __all__ = [
     "BlockChoice",
     "ChannelMask",
     "ElasticBatchNormalization",
+    "ElasticBottleneck",
     "ElasticBranch",
     "ElasticChannels",
     "ElasticChoice",

@@ -38,6 +38,7 @@ NAMES = {
         "verify_export",
     ],
     "keras_nas.layers": [
+        "ElasticBottleneck",
         "ElasticBranch",
         "ElasticChoice",
         "ElasticResidual",

@@ -4,6 +4,7 @@ from keras_nas.layers.elastic.child import running_child
 from keras_nas.layers.elastic.elastic_batch_normalization import (
     ElasticBatchNormalization,
 )
+from keras_nas.layers.elastic.elastic_bottleneck import ElasticBottleneck
 from keras_nas.layers.elastic.elastic_branch import ElasticBranch
 from keras_nas.layers.elastic.elastic_channels import ElasticChannels
 from keras_nas.layers.elastic.elastic_choice import ElasticChoice
@@ -27,6 +28,7 @@ from keras_nas.layers.elastic.elastic_zeros import ElasticZeros
 
 __all__ = [
     "ElasticBatchNormalization",
+    "ElasticBottleneck",
     "ElasticBranch",
     "ElasticChannels",
     "ElasticChoice",

@@ -1,22 +1,18 @@
 """The elastic block of BigNAS."""
 
-import math
-import numbers
-
 import keras
 import numpy as np
 from keras import layers
 from keras import ops
 
 from keras_nas.layers import sharing
-from keras_nas.layers.elastic.elastic_batch_normalization import (
-    ElasticBatchNormalization,
-)
-from keras_nas.layers.elastic.elastic_channels import ElasticChannels
-from keras_nas.layers.elastic.elastic_choice import ElasticChoice
+from keras_nas.layers.elastic.bottleneck import Bottleneck
+from keras_nas.layers.elastic.bottleneck import build_in_turn
+from keras_nas.layers.elastic.bottleneck import check_choice
+from keras_nas.layers.elastic.bottleneck import check_numbers
+from keras_nas.layers.elastic.bottleneck import close
 from keras_nas.layers.elastic.elastic_choice import as_choice
 from keras_nas.layers.elastic.elastic_choice import begin_steps
-from keras_nas.layers.elastic.elastic_conv2d import ElasticConv2D
 from keras_nas.layers.elastic.elastic_depth import ElasticDepth
 from keras_nas.layers.elastic.elastic_depthwise_conv2d import (
     ElasticDepthwiseConv2D,
@@ -25,13 +21,12 @@ from keras_nas.layers.elastic.elastic_mask import check_execution
 from keras_nas.layers.elastic.elastic_mask import deserialize_layers
 from keras_nas.layers.elastic.elastic_mask import serialize_layers
 from keras_nas.layers.elastic.elastic_squeeze_excite import ElasticSqueezeExcite
-from keras_nas.layers.mask import check_data_format
 
 _CHOICES = "filters", "filters_in", "kernel_size", "expand_ratio", "depth"
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
-class ElasticMBConv(layers.Layer):
+class ElasticMBConv(Bottleneck):
     """An inverted residual block whose every size can be chosen.
 
     Use it to build a network that contains networks of many sizes, which
@@ -127,7 +122,15 @@ class ElasticMBConv(layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            activation,
+            momentum,
+            epsilon,
+            zero_gamma,
+            synchronized,
+            data_format,
+            **kwargs,
+        )
         self.sizes = {}  # By argument: the options.
         for key, value in (
             ("filters", filters),
@@ -137,26 +140,12 @@ class ElasticMBConv(layers.Layer):
             choice, options = as_choice(value, f"{self.name}_{key}", seed)
             self.sizes[key] = options
             setattr(self, key, choice)
-        _check_choice("filters_in", filters_in)
-        _check_choice("depth", depth)
-        if type(strides) is not int or strides < 1:
-            raise ValueError(
-                "Invalid value received for argument `strides`. Expected a "
-                f"positive integer. Received: strides={strides!r}"
-            )
-        is_number = isinstance(se_ratio, numbers.Real)
-        if not is_number or not 0 <= se_ratio < math.inf:
-            raise ValueError(
-                "Invalid value received for argument `se_ratio`. Expected a "
-                f"float >= 0. Received: se_ratio={se_ratio!r}"
-            )
+        check_choice("filters_in", filters_in)
+        check_choice("depth", depth)
+        check_numbers(strides, se_ratio)
         self.filters_in, self.depth = filters_in, depth
         self.strides, self.position = strides, position
-        self.se_ratio, self.activation = se_ratio, activation
-        self.momentum, self.epsilon = momentum, epsilon
-        self.zero_gamma, self.synchronized = zero_gamma, synchronized
-        self.data_format = check_data_format(data_format)
-        self.channel_axis = 1 if self.data_format == "channels_first" else 3
+        self.se_ratio = se_ratio
         self.execution = check_execution(execution)
 
     def build(self, input_shape):
@@ -175,14 +164,19 @@ class ElasticMBConv(layers.Layer):
         # The width inside is decided by both, that of squeeze-excite by one.
         inside = np.outer(widths_in, ratios)
         decides = [self.filters_in, self.expand_ratio]
-        self.out_mask = self._mask("out", widths, [self.filters])
-        self.in_mask = self._mask("inside", inside, decides)
-        x = shape
-        self.expand = None
-        if ratios != [1]:
-            self.expand = self._conv("expand", inside.max(), self.in_mask)
-            self.expand_bn = self._norm("expand_bn")
-            x = _build([self.expand, self.expand_bn], x)
+        way = self.execution
+        self.out_mask = self._mask("out", widths, [self.filters], way)
+        self.in_mask = self._mask("inside", inside, decides, way)
+        self.widths_in = widths_in
+        self.build_body(shape, ratios != [1], inside.max(), max(widths))
+        self._build_shortcut(shape, widths_in, widths)
+        self.add = layers.Add(dtype=self.dtype_policy, name=f"{self.name}_add")
+        self.depth_mask = self._depth_mask()
+        if self.depth_mask is not None:
+            self.depth_mask.built = True
+        self.built = True
+
+    def build_middle(self, shape):
         self.depthwise = ElasticDepthwiseConv2D(
             self.kernel_size or self.sizes["kernel_size"][0],
             self.strides,
@@ -192,32 +186,21 @@ class ElasticMBConv(layers.Layer):
             **self._options("depthwise"),
         )
         self.depthwise_bn = self._norm("depthwise_bn")
-        x = _build([self.depthwise, self.depthwise_bn], x)
-        self.act = layers.Activation(
-            self.activation, dtype=self.dtype_policy, name=f"{self.name}_act"
-        )
+        shape = build_in_turn([self.depthwise, self.depthwise_bn], shape)
         self.squeeze_excite = None
         if self.se_ratio:
-            hidden = [max(1, round(self.se_ratio * c)) for c in widths_in]
+            hidden = [max(1, round(self.se_ratio * c)) for c in self.widths_in]
             self.squeeze_excite = ElasticSqueezeExcite(
                 max(hidden),
-                self._mask("se_inside", hidden, [self.filters_in]),
+                self._mask(
+                    "se_inside", hidden, [self.filters_in], self.execution
+                ),
                 self.in_mask,
                 self.activation,
                 **self._options("se"),
             )
-            _build([self.squeeze_excite], x)
-        self.project = self._conv("project", max(widths), self.out_mask)
-        gamma = "zeros" if self.zero_gamma else "ones"
-        self.project_bn = self._norm("project_bn", gamma_initializer=gamma)
-        x = _build([self.project, self.project_bn], x)
-        self._build_shortcut(shape, widths_in, widths)
-        self.add = layers.Add(dtype=self.dtype_policy, name=f"{self.name}_add")
-        self.depth_mask = self._depth_mask()
-        for mask in (self.in_mask, self.out_mask, self.depth_mask):
-            if mask is not None:
-                mask.built = True
-        self.built = True
+            build_in_turn([self.squeeze_excite], shape)
+        return shape
 
     def _build_shortcut(self, shape, widths_in, widths):
         self.pool = self.shortcut = None
@@ -249,42 +232,6 @@ class ElasticMBConv(layers.Layer):
             name=f"{self.name}_depth",
         )
 
-    def _options(self, name):
-        """Returns what all layers inside have in common."""
-        return {
-            "data_format": self.data_format,
-            "dtype": self.dtype_policy,
-            "name": f"{self.name}_{name}",
-        }
-
-    def _conv(self, name, filters, width):
-        return ElasticConv2D(
-            int(filters), 1, use_bias=False, width=width, **self._options(name)
-        )
-
-    def _norm(self, name, **kwargs):
-        return ElasticBatchNormalization(
-            self.channel_axis,
-            self.momentum,
-            self.epsilon,
-            synchronized=self.synchronized,
-            dtype=self.dtype_policy,
-            name=f"{self.name}_{name}",
-            **kwargs,
-        )
-
-    def _mask(self, name, widths, choices):
-        choices = [choice for choice in choices if choice is not None]
-        if not choices:
-            return None
-        shape = [len(choice.options) for choice in choices]
-        return ElasticChannels(
-            np.reshape(widths, shape).tolist(),
-            choices,
-            execution=self.execution,
-            **self._options(name),
-        )
-
     def call(self, inputs, training=None):
         is_symbolic = isinstance(inputs, keras.KerasTensor)
         mask = self.depth_mask
@@ -305,25 +252,22 @@ class ElasticMBConv(layers.Layer):
         )
 
     def _block(self, inputs, depth_mask, training):
-        x = inputs
-        if self.expand is not None:
-            x = self.expand(x, training=training)
-            x = self.expand_bn(x, training=training)
-            x = self.act(_close(self.in_mask, x, training))
-        x = self.depthwise(x, training=training)
-        x = self.depthwise_bn(x, training=training)
-        x = self.act(_close(self.in_mask, x, training))
-        if self.squeeze_excite is not None:
-            x = self.squeeze_excite(x, training=training)
-        x = self.project(x, training=training)
-        x = self.project_bn(x, training=training)
+        x = self.run_body(inputs, training)
         if depth_mask is not None:
             x = depth_mask(x, training=training)
         shortcut = inputs if self.pool is None else self.pool(inputs)
         if self.shortcut is not None:
             shortcut = self.shortcut(shortcut, training=training)
         x = self.add([shortcut, x])
-        return _close(self.out_mask, x, training)
+        return close(self.out_mask, x, training)
+
+    def run_middle(self, x, training):
+        x = self.depthwise(x, training=training)
+        x = self.depthwise_bn(x, training=training)
+        x = self.activate(x, training)
+        if self.squeeze_excite is not None:
+            x = self.squeeze_excite(x, training=training)
+        return x
 
     def compute_output_shape(self, input_shape):
         shape = [
@@ -334,21 +278,8 @@ class ElasticMBConv(layers.Layer):
         return tuple(shape)
 
     def get_config(self):
-        config = {
-            key: getattr(self, key)
-            for key in (
-                "strides",
-                "position",
-                "se_ratio",
-                "activation",
-                "momentum",
-                "epsilon",
-                "zero_gamma",
-                "synchronized",
-                "data_format",
-                "execution",
-            )
-        }
+        keys = "strides", "position", "se_ratio", "execution"
+        config = {key: getattr(self, key) for key in keys}
         for key in _CHOICES:
             choice, config[key] = getattr(self, key), None
             if choice is not None:
@@ -365,23 +296,3 @@ class ElasticMBConv(layers.Layer):
                 key: deserialize_layers([config[key]])[0] for key in _CHOICES
             }
         return cls(**{**config, **choices})
-
-
-def _check_choice(name, value):
-    if value is not None and not isinstance(value, ElasticChoice):
-        raise ValueError(
-            f"Invalid value received for argument `{name}`. Expected a "
-            f"`keras_nas.layers.ElasticChoice`. Received: {name}={value!r}"
-        )
-
-
-def _build(sublayers, shape):
-    """Builds layers one behind the other; returns the output's shape."""
-    for layer in sublayers:
-        layer.build(shape)
-        shape = tuple(layer.compute_output_shape(shape))
-    return shape
-
-
-def _close(mask, x, training):
-    return x if mask is None else mask.close(x, training=training)
