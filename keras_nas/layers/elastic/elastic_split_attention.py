@@ -76,6 +76,7 @@ class ElasticSplitAttention(SplitAttention):
     >>> mask = ElasticChannels([32, 48], width)
     >>> layer = ElasticSplitAttention([3, 5], splits=2, width=mask)
     >>> layer.build((None, 8, 8, 48))
+    >>> width.choose(32)
     >>> layer(np.ones((1, 8, 8, 32), "float32")).shape[-1]
     32
     """
