@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers
 
 from keras_nas.layers import ElasticBatchNormalization
+from keras_nas.layers import ElasticBottleneck
 from keras_nas.layers import ElasticChannels
 from keras_nas.layers import ElasticChoice
 from keras_nas.layers import ElasticConv2D
@@ -136,16 +137,10 @@ class _Builder:
             if kind == "zeros":
                 return self.zeros(x, f"{name}_zeros", channels)
             if kind == "conv":
-                layers = self.skip(f"{name}_conv", channels, stride)
-            else:
-                layers = self.body(
-                    f"{name}_splits{kind}",
-                    row,
-                    kind,
-                    stride,
-                    *(before, kernel, act, expansion, channels),
-                )
-            return keras.Sequential(layers, name=f"{name}_{kind}")
+                return self.skip(f"{name}_skip", channels, stride)
+            decisions = before, kernel, act, expansion, channels
+            own = f"{name}_splits{kind}"
+            return self.body(own, row, kind, stride, *decisions)
 
         y = self.switch(name, kind, make, (kernel, splits, before, channels))(x)
         common = set(before.options) & set(channels.options)
@@ -202,16 +197,15 @@ class _Builder:
         )
 
     def skip(self, name, channels, stride):
-        """Returns the layers of a block that only changes the shape."""
-        return [
-            *self.conv_norm(
-                name,
-                self.mask(name, channels),
-                channels.options[-1],
-                strides=stride,
-            ),
-            layers.ReLU(name=f"{name}_act"),
-        ]
+        """Returns a block that does nothing but change the shape."""
+        convolution = self.conv_norm(
+            f"{name}_conv",
+            self.mask(f"{name}_conv", channels),
+            channels.options[-1],
+            strides=stride,
+        )
+        activation = layers.ReLU(name=f"{name}_act")
+        return keras.Sequential([*convolution, activation], name=name)
 
     def body(
         self,
@@ -225,34 +219,31 @@ class _Builder:
         expansion,
         channels,
     ):
-        """Returns the layers of a block with some number of splits."""
+        """Returns a block with some number of splits, but its shortcut."""
         widths = [
             [row.mid(cin, ratio) for ratio in expansion.options]
             for cin in before.options
         ]
         inside = self.mask(f"{name}_inside", before, expansion, widths=widths)
-        activation = self.activation(f"{name}_act", act)
-        expand = []
-        if row.expands:
-            width = int(np.max(widths))
-            expand = self.conv_norm(f"{name}_expand", inside, width)
-            expand.append(activation)
         attention = ElasticSplitAttention(
             kernel.argument,
             splits,
             stride,
             width=inside,
-            activation=activation,
+            activation=self.activation(f"{name}_act", act),
             execution=self.execution,
             name=f"{name}_depthwise",
             **self.norm,
         )
-        project = self.conv_norm(
-            f"{name}_project",
-            self.mask(f"{name}_project", channels),
-            channels.options[-1],
+        return ElasticBottleneck(
+            self.mask(name, channels) or channels.options[-1],
+            inside or int(np.max(widths)),
+            attention,
+            row.expands,
+            act.argument,
+            name=name,
+            **self.norm,
         )
-        return [*expand, attention, *project]
 
     def activation(self, name, act):
         branches = [

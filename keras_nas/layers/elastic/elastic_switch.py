@@ -219,7 +219,17 @@ def _runner(branch, training):
 def _switch(index, functions, *operands):
     if isinstance(index, int):
         return functions[index](*operands)
+    functions = [_on_copies(function) for function in functions]
     return ops.switch(index, functions, *operands)
+
+
+def _on_copies(function):
+    """Returns a function that has its operands to itself.
+
+    Otherwise TensorFlow finds no gradient of a switch inside of a switch in
+    which an activation with a gradient of its own reads an operand.
+    """
+    return lambda *operands: function(*map(ops.copy, operands))
 
 
 def _read(variable):
