@@ -43,6 +43,7 @@ NAMES = {
         "ElasticChoice",
         "ElasticResidual",
         "ElasticSwitch",
+        "ElasticZeros",
         "running_child",
     ],
     "keras_nas.search": [
