@@ -33,7 +33,8 @@ class ElasticBranch(ElasticMask):
         ValueError: If the table is none, or `zero` is no branch.
 
     Reference:
-        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 3.2.
+        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 4,
+        Table 2.
 
     Example:
 

@@ -38,7 +38,8 @@ class ElasticResidual(layers.Layer):
         ValueError: If the numbers are none, or not those of the inputs.
 
     Reference:
-        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 3.1.
+        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 4,
+        Table 1.
 
     Example:
 

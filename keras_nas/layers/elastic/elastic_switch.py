@@ -61,7 +61,8 @@ class ElasticSwitch(layers.Layer):
         ValueError: If the branches are no such layers, or the table is none.
 
     Reference:
-        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 3.2.
+        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 4,
+        Table 2.
 
     Example:
 
