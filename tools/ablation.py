@@ -7,6 +7,8 @@ import pathlib
 import statistics
 import types
 
+import keras
+
 from experiments import pipeline
 from experiments.run import Run
 from keras_nas.environment import environment
@@ -76,6 +78,7 @@ def main(tool, description, presets, variants, measure, table):
                 **measure(changed, seed, folder),
             }
             rows.append(row)
+            keras.utils.clear_session()  # Graphs take much memory.
             shown = {k: v for k, v in row.items() if k != "history"}
             print(shown, flush=True)
     print(table(rows))
