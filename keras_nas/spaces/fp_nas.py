@@ -31,7 +31,7 @@ of them everywhere it would be 125M, with four 3x3 117M, with squeeze-excite
 splits had as many channels inside as in ResNeSt, but Table 7 says otherwise:
 squeeze-excite in all blocks of FP-NAS-S1 replaced by 2 splits adds 12% to it,
 and by 4 splits 36%, in proportion to the further splits. What is here does the
-same to networks of FBNetV2-F: 12% and 37% in the median.
+same to networks of FBNetV2-F: 12% and 35% in the median.
 
 The paper prints the number of blocks, of networks and the median of
 multiply-adds of L0, L1 and L2 (Table 3), but leaves their tables to a
