@@ -38,13 +38,21 @@ def check_groups(groups, decisions):
 
     Raises:
         ValueError: If groups share a decision, name one that is not there,
-            are empty, or have too many combinations of options.
+            are empty, have too many combinations of options, or the name of a
+            decision that is in no group.
     """
     groups = {name: tuple(inside) for name, inside in (groups or {}).items()}
     grouped = [name for inside in groups.values() for name in inside]
     unknown = sorted(set(grouped) - set(decisions))
     repeated = sorted({name for name in grouped if grouped.count(name) > 1})
     empty = [name for name, inside in groups.items() if not inside]
+    taken = sorted((set(groups) & set(decisions)) - set(grouped))
+    if taken:
+        raise ValueError(
+            "Invalid value received for argument `groups`. Expected no group "
+            "of the name of a decision that is in no group, since that is a "
+            f"group of its own. Received groups called {taken}"
+        )
     if unknown or repeated or empty:
         raise ValueError(
             "Invalid value received for argument `groups`. Expected groups of "
@@ -53,8 +61,8 @@ def check_groups(groups, decisions):
             f"that are not there: {unknown}. The decisions are: "
             f"{list(decisions)}"
         )
-    taken = set(grouped)
-    groups.update({n: (n,) for n in decisions if n not in taken})
+    alone = [name for name in decisions if name not in set(grouped)]
+    groups.update({name: (name,) for name in alone})
     for name, inside in groups.items():
         size = math.prod(decisions[d] for d in inside)
         if size > LARGEST_TABLE:

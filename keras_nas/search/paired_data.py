@@ -23,12 +23,17 @@ class PairedData(keras.utils.PyDataset):
         )
         self.weights, self.architecture = weights, architecture
 
-    def __len__(self):
-        return len(self.weights)
+    @property
+    def num_batches(self):
+        return self.weights.num_batches
 
     def __getitem__(self, index):
-        other = index % len(self.architecture)
+        other = index % self.architecture.num_batches
         return _pair(self.weights[index], self.architecture[other])
+
+    def on_epoch_begin(self):
+        self.weights.on_epoch_begin()
+        self.architecture.on_epoch_begin()
 
     def on_epoch_end(self):
         self.weights.on_epoch_end()

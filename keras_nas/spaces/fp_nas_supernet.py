@@ -142,7 +142,11 @@ class _Builder:
             own = f"{name}_splits{kind}"
             return self.body(own, row, kind, stride, *decisions)
 
-        y = self.switch(name, kind, make, (kernel, splits, before, channels))(x)
+        decisions = kernel, splits, before, channels
+        layer = self.switch(name, kind, make, decisions)
+        if layer is None:  # Nothing but the identity.
+            return x
+        y = layer(x)
         common = set(before.options) & set(channels.options)
         if stride > 1 or not common:
             return y
@@ -153,7 +157,10 @@ class _Builder:
         )([x, y])
 
     def switch(self, name, kind, make, decisions):
-        """Returns the layer that runs what decisions say.
+        """Returns the layer that runs what decisions say, or `None`.
+
+        It is `None` where there is never anything but zeros of the shape of
+        the input.
 
         Args:
             name: String.
@@ -179,7 +186,7 @@ class _Builder:
                 unique.remove(decision)
         found = sorted(set(kinds.reshape(-1).tolist()), key=str)
         if len(found) == 1:
-            return make(found[0]) or layers.Identity()
+            return make(found[0])
         return ElasticSwitch(
             [make(one) for one in found],
             [decision.choice for decision in unique],

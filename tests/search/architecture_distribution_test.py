@@ -242,6 +242,10 @@ def test_logits_are_float32_in_low_precision():
         ({"groups": {"x": ("z",)}}, "`groups`.*'z'"),
         ({"groups": {"x": ("a",), "y": ("a", "b")}}, "`groups`.*several.*'a'"),
         ({"groups": {"x": ()}}, "`groups`.*'x'"),
+        (
+            {"decisions": dict.fromkeys("abc", 2), "groups": {"a": "bc"}},
+            "`groups`.*called.*'a'",
+        ),
         ({"representation": "mixed"}, "`representation`.*'mixed'"),
         ({"seed": 0.5}, "`seed`.*0.5"),
         (

@@ -374,9 +374,17 @@ def test_kinds_of_data_are_the_same():
         def __init__(self, arrays):
             super().__init__()
             self.arrays = arrays
+            self.told = []
 
-        def __len__(self):
+        @property
+        def num_batches(self):
             return len(self.arrays[0]) // 8
+
+        def on_epoch_begin(self):
+            self.told.append("begin")
+
+        def on_epoch_end(self):
+            self.told.append("end")
 
         def __getitem__(self, index):
             part = slice(8 * index, 8 * index + 8)
@@ -385,9 +393,12 @@ def test_kinds_of_data_are_the_same():
     expected = history_of(*first, batch_size=8, architecture_data=second)
     assert len(expected["loss"]) == 2
     for kind in (dataset, Batches):
-        actual = history_of(kind(first), architecture_data=kind(second))
+        weights, architecture = kind(first), kind(second)
+        actual = history_of(weights, architecture_data=architecture)
         for key, values in expected.items():
             assert actual[key] == pytest.approx(values, rel=1e-5), key
+    for batches in (weights, architecture):
+        assert batches.told[-4:] == ["begin", "end"] * 2
 
 
 def test_validation_is_of_the_most_probable_architecture():

@@ -1,5 +1,7 @@
 """FP-NAS' supernet against its children, each built directly."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -189,6 +191,36 @@ def test_spaces_that_decide_little():
         child, _ = built_child(space, model, architecture)
         choose(model, architecture)
         assert_close(model(images()), child(images()))
+
+
+def test_blocks_that_are_always_left_out():
+    rows = [
+        dict(op="conv", kernel=3, c=[4, 8], s=2, act="relu"),
+        dict(op="mbconv", e=1, c=8, n=2, s=1),
+        dict(op="conv", kernel=1, c=8, s=1, act="relu"),
+    ]
+    space = spaces.FPNASSpace("none", rows, [0], ["relu"], [0], resolution=8)
+    model = supernet_of(space)
+    for architecture in (space.smallest(), space.biggest()):
+        child, _ = built_child(space, model, architecture)
+        choose(model, architecture)
+        assert_close(model(images()), child(images()))
+        assert decided_cost(model).macs == count_cost(child).macs
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="of TensorFlow's XLA"
+)
+def test_xla_is_the_default_only_where_sizes_are_static(space, monkeypatch):
+    gpu = types.SimpleNamespace(device_type="GPU")
+    for execution in ("sliced", "masked"):
+        model = supernet_of(space, execution=execution)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "tensorflow.config.list_physical_devices", lambda *_: [gpu]
+            )
+            model.compile("sgd", "mse")
+            assert model.jit_compile == (execution == "masked")
 
 
 def test_options_are_passed_on(space):

@@ -56,7 +56,9 @@ class ElasticBranch(ElasticMask):
         self.table = np.asarray(table).tolist()
         number = int(self._table.max()) + 1
         self.options = list(range(number))
-        if zero is not None and (type(zero) is not int or zero >= number):
+        if zero is not None and (
+            type(zero) is not int or zero not in self.options
+        ):
             raise ValueError(
                 "Invalid value received for argument `zero`. Expected one of "
                 f"the branches {self.options}, or None. Received: zero={zero!r}"

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_nas.layers.elastic.elastic_mask import ElasticMask
 from keras_nas.layers.elastic.elastic_mask import row
+from keras_nas.layers.elastic.elastic_mask import supports_jit
 from keras_nas.layers.per_channel_mask import PerChannelMask
 
 
@@ -67,6 +68,7 @@ class ElasticChannels(ElasticMask, PerChannelMask):
             data_format=data_format,
             **kwargs,
         )
+        self.supports_jit = supports_jit(self.execution)
         self._table = self._read(widths)
         self.widths = np.asarray(widths).tolist()
         channels = np.arange(self._table.max())

@@ -13,6 +13,7 @@ from keras_nas.layers.elastic.elastic_mask import check_execution
 from keras_nas.layers.elastic.elastic_mask import deserialize_layers
 from keras_nas.layers.elastic.elastic_mask import row
 from keras_nas.layers.elastic.elastic_mask import serialize_layers
+from keras_nas.layers.elastic.elastic_mask import supports_jit
 from keras_nas.layers.elastic.slices import add_bias_and_activate
 from keras_nas.layers.elastic.slices import channels_of
 
@@ -74,6 +75,8 @@ class ElasticDepthwiseConv2D(layers.DepthwiseConv2D):
             kernel_size, f"{self.name}_kernel", seed
         )
         self.execution = check_execution(execution)
+        if self.kernel_choice is not None:
+            self.supports_jit = supports_jit(execution)
         if len({size % 2 for size in self.kernel_sizes}) > 1:
             raise ValueError(
                 "Invalid value received for argument `kernel_size`. Expected "

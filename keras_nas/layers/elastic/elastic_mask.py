@@ -148,6 +148,16 @@ def check_choices(decided_by):
     )
 
 
+def supports_jit(execution):
+    """Whether XLA compiles an elastic layer.
+
+    TensorFlow's has no convolutions whose sizes change from step to step. Keras
+    uses it by default where there is a GPU and all layers of a model say so.
+    """
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    return execution == "masked" or not is_tensorflow
+
+
 def check_execution(execution):
     """Returns how an elastic layer is computed.
 

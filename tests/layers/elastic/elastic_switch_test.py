@@ -325,7 +325,8 @@ def test_branches_that_are_refused():
         switch = ElasticSwitch([layers.Conv2D(8, 1), other], choice)
         with pytest.raises(ValueError, match="must give the same shape"):
             switch.build((None, 4, 4, 3))
-    with pytest.raises(ValueError, match="`zero`"):
-        ElasticBranch([0, 1], choice, zero=2)
+    for zero in (2, -1):
+        with pytest.raises(ValueError, match="`zero`"):
+            ElasticBranch([0, 1], choice, zero=zero)
     with pytest.raises(ValueError, match="list of 1 tensors"):
         ElasticBranch([0, 1], choice, zero=1)([np.ones(2), np.ones(2)])
