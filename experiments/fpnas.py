@@ -56,7 +56,7 @@ class FPNASExperiment(SpaceSearch):
                 distribution=preset.distribution,
                 joint_epoch=preset.joint_epoch,
                 warmup_epochs=preset.search_warmup_epochs,
-                likelihood_temperature=preset.likelihood_temperature,
+                likelihood_temperature=preset.likelihood_temperature or "batch",
                 recalibration_steps=-(
                     -preset.recalibration_images // pipeline.EVALUATED
                 ),

@@ -61,7 +61,7 @@ class FPNASPreset(presets.Preset):
         default=1.0,
         metadata={
             "help": "What log likelihoods of a batch are divided by before "
-            "networks are weighed by them."
+            "networks are weighed by them; 0: the number of its images."
         },
     )
     execution: str = dataclasses.field(

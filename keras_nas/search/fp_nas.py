@@ -1,12 +1,14 @@
 """FP-NAS: search by a distribution that draws fewer samples as it learns."""
 
 import keras
+from keras import ops
 
 from keras_nas.costs import ExpectedFLOPs
 from keras_nas.graph import flow_of
 from keras_nas.search.architecture_distribution import ArchitectureDistribution
 from keras_nas.search.elastic_choices import elastic_choices
 from keras_nas.search.fp_nas_arguments import check_arguments
+from keras_nas.search.fp_nas_arguments import check_groups_are_given
 from keras_nas.search.fp_nas_arguments import check_regularizer
 from keras_nas.search.fp_nas_schedule import Schedule
 from keras_nas.search.paired_data import batches_of
@@ -48,7 +50,11 @@ class FPNAS(SampledTraining):
 
     Likelihoods are computed like a step of training, so that
     BatchNormalization takes the statistics of the batch, which no average
-    over architectures could replace; an `ElasticDropout` drops nothing.
+    over architectures could replace; an `ElasticDropout` drops nothing, but
+    any other Dropout does.
+
+    Where a step draws a single architecture, m_1 is 1, or 1 - beta if it is
+    over the target: it becomes more probable in either case.
 
     Each epoch logs `loss`, the mean over the samples, and the metrics of the
     last sample of each step; `architecture_loss`, the negative logarithm of
@@ -70,8 +76,8 @@ class FPNAS(SampledTraining):
         samples_per_nat: Float, lambda of Eq. 4.
         samples: Integer, a fixed K, as in PARSEC, instead.
         distribution: `"mixed"`, to convert the factorized distribution to the
-            joint one before epoch `joint_epoch`; `"joint"` or `"factorized"`,
-            to have one throughout.
+            joint one before epoch `joint_epoch`, if there are groups;
+            `"joint"` or `"factorized"`, to have one throughout.
         joint_epoch: Integer, theta, counted from 0 with the warm-up.
         warmup_epochs: Integer, epochs in which only the weights are trained;
             45 of 315 in the paper.
@@ -139,13 +145,15 @@ class FPNAS(SampledTraining):
             or ExpectedFLOPs(target=0.5)
         )
         check_regularizer(regularizer)
+        check_groups_are_given(distribution, groups)
         super().__init__(model, recalibration_steps, **kwargs)
         self.regularizer = regularizer
         self.full_cost = regularizer.full(model)
         self.target = regularizer.budget(model)
         self.cost_weight = float(cost_weight)
         self.samples_per_nat, self.samples = float(samples_per_nat), samples
-        self.schedule, self.joint_epoch = distribution, joint_epoch
+        self.converts = distribution == "mixed" and bool(groups)
+        self.joint_epoch = joint_epoch
         self.warmup_epochs = warmup_epochs
         self.likelihood_temperature = likelihood_temperature
         self.choices = list(choices.values())
@@ -193,6 +201,9 @@ class FPNAS(SampledTraining):
         super().compile(both, loss, *args, **kwargs)
         # Else TensorFlow would trace the first step twice.
         self.optimizer.build(self.trainable_variables)
+        self.initial_slots = [
+            ops.convert_to_numpy(v) for v in self.logits_optimizer.variables
+        ]
 
     def fit(
         self,

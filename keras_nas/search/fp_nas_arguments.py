@@ -39,6 +39,17 @@ def check_regularizer(regularizer):
         )
 
 
+def check_groups_are_given(distribution, groups):
+    """Raises a `ValueError` if a joint distribution has nothing to join."""
+    if distribution == "joint" and not groups:
+        raise ValueError(
+            "Invalid value received for argument `groups`. Expected, with "
+            "distribution='joint', a dictionary from names to names of "
+            "decisions that are decided on at once, such as `space.groups`. "
+            f"Received: groups={groups!r}"
+        )
+
+
 def _is_number(value):
     is_real = isinstance(value, numbers.Real) and type(value) is not bool
     return is_real and math.isfinite(value)

@@ -16,10 +16,10 @@ class Schedule(keras.callbacks.Callback):
         if is_warming_up != search.is_warming_up:
             search.is_warming_up = is_warming_up
             search.make_train_function(force=True)
-        is_late = search.schedule == "mixed" and epoch >= search.joint_epoch
-        if is_late and not search.distribution.is_joint:
+        converts = search.converts and epoch >= search.joint_epoch
+        if converts and not search.distribution.is_joint:
             search.distribution.convert()
-            begin_anew(search.logits_optimizer)
+            begin_anew(search.logits_optimizer, search.initial_slots)
 
     def on_epoch_end(self, epoch, logs=None):
         search, logs = self.model, {} if logs is None else logs

@@ -56,7 +56,9 @@ def importance_weights(
 ):
     """Returns m_k of Eq. 7; of rows from `number` on it is 0.
 
-    Where no sample is over the target, all C are 0, and so is their part.
+    Where no sample is over the target, all C are 0, and so is their part. A
+    likelihood that is not a number counts as 0, unless no other one is a
+    number either: then the first part is 0.
 
     Args:
         log_likelihoods: float32 vector, log L(A_k), summed over the batch.
@@ -66,10 +68,12 @@ def importance_weights(
         temperature: Float, T. L^(1/T) takes the place of L.
     """
     is_sample = _are_samples(log_likelihoods, number)
-    scores = ops.where(is_sample, log_likelihoods / temperature, -math.inf)
+    is_known = ops.logical_and(is_sample, ops.isfinite(log_likelihoods))
+    scores = ops.where(is_known, log_likelihoods / temperature, -math.inf)
     hinges = ops.where(is_sample, hinges, 0.0)
     shares = ops.divide_no_nan(hinges, ops.sum(hinges))
     likelihoods = ops.exp(scores - ops.logsumexp(scores))
+    likelihoods = ops.where(ops.any(is_known), likelihoods, 0.0)
     return likelihoods - cost_weight * shares
 
 

@@ -237,7 +237,7 @@ class _Builder:
             splits,
             stride,
             width=inside,
-            activation=self.activation(f"{name}_act", act),
+            activation=self.activation(f"{name}_depthwise_act", act),
             execution=self.execution,
             name=f"{name}_depthwise",
             **self.norm,
@@ -247,7 +247,7 @@ class _Builder:
             inside or int(np.max(widths)),
             attention,
             row.expands,
-            act.argument,
+            self.activation(f"{name}_act", act),
             name=name,
             **self.norm,
         )

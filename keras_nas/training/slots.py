@@ -84,15 +84,19 @@ def carry_over(optimizer, slots, variables, origins, special_variables=None):
     return new, new_slots
 
 
-def begin_anew(optimizer):
+def begin_anew(optimizer, initial):
     """Lets an optimizer forget its steps and slots, not its learning rate.
 
     Averages of variables, which Keras puts in the place of these, begin with
     the values of now.
+
+    Args:
+        optimizer: A built `keras.optimizers.Optimizer`.
+        initial: List of what its variables were when it was built.
     """
-    for variable in optimizer.variables:
+    for variable, value in zip(optimizer.variables, initial, strict=True):
         if variable is not optimizer.learning_rate:
-            variable.assign(ops.zeros_like(variable.value))
+            variable.assign(value)
     if optimizer.use_ema:
         for average, variable in zip(
             optimizer._model_variables_moving_average,

@@ -60,7 +60,7 @@ def test_the_supernet_comes_back_from_its_file(output_dir):
         (["--distribution=normal"], "argument `distribution`"),
         (["--samples=-1"], "argument `samples`"),
         (["--search_warmup_epochs=-1"], "argument `warmup_epochs`"),
-        (["--likelihood_temperature=0"], "argument `likelihood_temperature`"),
+        (["--likelihood_temperature=-1"], "argument `likelihood_temperature`"),
     ],
 )
 def test_bad_flags_fail_before_anything_is_trained(tmp_path, flags, message):

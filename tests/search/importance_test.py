@@ -67,3 +67,17 @@ def test_log_mean_likelihood():
     expected = -700.0 + math.log((1.0 + math.exp(-1.0)) / 2.0)
     actual = importance.log_mean_likelihood(values, 2)
     assert float(actual) == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_not_a_number_counts_as_no_likelihood():
+    log_likelihoods = np.array([np.nan, -2.0, -1.0, -np.inf], "float32")
+    weights = importance.importance_weights(
+        log_likelihoods, np.array([1.0, 0.0, 0.0, 3.0], "float32"), 4, 0.5
+    )
+    expected = [0.0, 1 / (1 + np.e), np.e / (1 + np.e), 0.0]
+    expected = np.array(expected) - 0.5 * np.array([0.25, 0.0, 0.0, 0.75])
+    np.testing.assert_allclose(weights, expected, atol=1e-6)
+    weights = importance.importance_weights(
+        np.full(2, np.nan, "float32"), np.zeros(2, "float32"), 2, 0.5
+    )
+    np.testing.assert_array_equal(weights, [0.0, 0.0])

@@ -14,7 +14,6 @@ from keras_nas.layers.elastic.elastic_channels import ElasticChannels
 from keras_nas.layers.elastic.elastic_choice import ElasticChoice
 from keras_nas.layers.elastic.elastic_conv2d import ElasticConv2D
 from keras_nas.layers.elastic.elastic_mask import serialize_layers
-from keras_nas.layers.elastic.elastic_switch import ElasticSwitch
 from keras_nas.layers.mask import check_data_format
 
 _SETTINGS = "momentum", "epsilon", "zero_gamma", "synchronized", "data_format"
@@ -29,8 +28,8 @@ class Bottleneck(layers.Layer):
     `None`, before they call `build_body`.
 
     Args:
-        activation: Name of the activation function, or an `ElasticChoice` of
-            names.
+        activation: Name of the activation function, or a layer without
+            weights, such as an `ElasticSwitch` of several.
         momentum: Float, that of every BatchNormalization.
         epsilon: Float, that of every BatchNormalization.
         zero_gamma: Boolean, whether the scales of the last BatchNormalization
@@ -111,17 +110,15 @@ class Bottleneck(layers.Layer):
         return self.act(close(self.in_mask, x, training), training=training)
 
     def _act(self, shape):
-        name = f"{self.name}_act"
-        common = {"dtype": self.dtype_policy}
-        if not isinstance(self.activation, ElasticChoice):
-            return layers.Activation(self.activation, name=name, **common)
-        branches = [
-            layers.Activation(option, name=f"{name}_{option}", **common)
-            for option in self.activation.options
-        ]
-        act = ElasticSwitch(branches, self.activation, name=name, **common)
-        act.build(shape)
-        return act
+        if not isinstance(self.activation, layers.Layer):
+            return layers.Activation(
+                self.activation,
+                dtype=self.dtype_policy,
+                name=f"{self.name}_act",
+            )
+        if not self.activation.built:
+            self.activation.build(shape)
+        return self.activation
 
     def _options(self, name):
         """Returns what all layers inside have in common."""
@@ -163,7 +160,7 @@ class Bottleneck(layers.Layer):
     def get_config(self):
         config = {key: getattr(self, key) for key in _SETTINGS}
         config["activation"] = self.activation
-        if isinstance(self.activation, ElasticChoice):
+        if isinstance(self.activation, layers.Layer):
             with sharing.scope():
                 (config["activation"],) = serialize_layers([self.activation])
         return {**super().get_config(), **config}

@@ -34,8 +34,8 @@ class ElasticBottleneck(Bottleneck):
             `ElasticDepthwiseConv2D` without bias.
         expands: Boolean, whether there is the first convolution; otherwise
             `inside` is that of the input.
-        activation: Name of the activation function, or an `ElasticChoice` of
-            names.
+        activation: Name of the activation function, or a layer without
+            weights, such as an `ElasticSwitch` of several.
         momentum: Float, that of every BatchNormalization.
         epsilon: Float, that of every BatchNormalization.
         zero_gamma: Boolean, whether the scales of the last BatchNormalization
@@ -61,12 +61,15 @@ class ElasticBottleneck(Bottleneck):
     >>> import keras, keras_nas, numpy as np
     >>> from keras_nas.layers import ElasticBottleneck, ElasticChannels
     >>> from keras_nas.layers import ElasticChoice, ElasticDepthwiseConv2D
+    >>> from keras_nas.layers import ElasticSwitch
     >>> ratio = ElasticChoice(["0.75", "1.5"], name="ratio")
+    >>> act = ElasticChoice(["relu", "silu"], name="act")
+    >>> functions = [keras.layers.Activation(name) for name in act.options]
     >>> block = ElasticBottleneck(
     ...     filters=8,
     ...     inside=ElasticChannels([6, 12], ratio),
     ...     middle=ElasticDepthwiseConv2D([3, 5], padding="same"),
-    ...     activation=ElasticChoice(["relu", "silu"], name="act"),
+    ...     activation=ElasticSwitch(functions, act),
     ... )
     >>> block(np.ones((1, 4, 4, 8), "float32")).shape
     TensorShape([1, 4, 4, 8])

@@ -7,6 +7,7 @@ from keras import ops
 from keras_nas.layers.elastic.slices import deserialize_width
 from keras_nas.layers.elastic.slices import serialize_width
 from keras_nas.layers.mask import check_data_format
+from keras_nas.layers.squeeze_excite import check_size
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
@@ -29,6 +30,13 @@ class ElasticZeros(layers.Layer):
         inputs: Float tensor of rank 4.
         training: Boolean; an option is drawn in training.
 
+    Raises:
+        ValueError: If `filters` is not a positive integer.
+
+    Reference:
+        FP-NAS: Fast Probabilistic Neural Architecture Search, Section 4,
+        Table 2.
+
     Example:
 
     >>> import numpy as np
@@ -41,7 +49,8 @@ class ElasticZeros(layers.Layer):
 
     def __init__(self, filters, width=None, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.width = filters, deserialize_width(width)
+        self.filters = check_size("filters", filters)
+        self.width = deserialize_width(width)
         self.data_format = check_data_format(data_format)
         self.channel_axis = 1 if self.data_format == "channels_first" else 3
 

@@ -76,7 +76,11 @@ def network(execution, recompute=False):
         middle=ElasticSwitch(
             middle, choices["kind"], recompute=recompute, name="middle"
         ),
-        activation=choices["act"],
+        activation=ElasticSwitch(
+            [layers.Activation(name) for name in choices["act"].options],
+            choices["act"],
+            name="act",
+        ),
         name="block",
     )
     stem = mask([4, 6], "before")
