@@ -42,12 +42,21 @@ def test_results_agree_with_the_files(output_dir):
     assert keras_nas.decided_cost(masked, architecture).macs == cost.macs
 
 
-def test_second_run_says_that_it_is_finished(output_dir):
+def test_finished_run_is_left_as_it_is(output_dir, tmp_path):
     before = (output_dir / "model.tflite").stat().st_mtime_ns
-    result = run("--preset=smoke", f"--output_dir={output_dir}")
-    assert result.returncode == 0
-    assert "Finished before" in result.stdout
+    flags = ["--preset=smoke", f"--output_dir={output_dir}"]
+    again, other, usage = binaries.run_each(
+        "figs", tmp_path, [flags, [*flags, "--target=0.45"], ["--help"]]
+    )
+    assert again.returncode == 0
+    assert "Finished before" in again.stdout
+    assert other.returncode != 0
+    assert "nothing was overwritten" in other.stderr
+    assert "--target=0.45" in other.stderr
     assert (output_dir / "model.tflite").stat().st_mtime_ns == before
+    assert "FiGS: search the widths" in usage.stdout
+    for flag in ("--preset", "--dataset", "--target", "--output_dir"):
+        assert flag in usage.stdout
 
 
 def test_stopped_run_goes_on_from_its_last_stage(output_dir):
@@ -63,48 +72,22 @@ def test_stopped_run_goes_on_from_its_last_stage(output_dir):
     assert (output_dir / "report.md").exists()
 
 
-def test_other_settings_do_not_overwrite(output_dir):
-    result = run(
-        "--preset=smoke", f"--output_dir={output_dir}", "--target=0.45"
-    )
-    assert result.returncode != 0
-    assert "nothing was overwritten" in result.stderr
-    assert "--target=0.45" in result.stderr
+REFUSED = [
+    (["--target=1000000000000"], "argument `target`"),
+    (["--target=0.000001"], "out of reach"),
+    (["--dataset=no_such_data"], "no_such_data"),
+    (["--model=no_such_net"], "no_such_net"),
+    (["--model=missing.keras"], "does not exist"),
+    (["--temperature=0"], "argument `temperature`"),
+    (
+        ["--cost=latency", "--latency_table=missing.json"],
+        "'missing.json', where there is none",
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--target=1000000000000"], "argument `target`"),
-        (["--target=0.000001"], "out of reach"),
-        (["--dataset=no_such_data"], "no_such_data"),
-        (["--model=no_such_net"], "no_such_net"),
-        (["--model=missing.keras"], "does not exist"),
-        (["--temperature=0"], "argument `temperature`"),
-        (
-            ["--cost=latency", "--latency_table=missing.json"],
-            "'missing.json', where there is none",
-        ),
-    ],
-)
-def test_bad_flags_fail_before_anything_is_trained(tmp_path, flags, message):
-    result = run("--preset=smoke", f"--output_dir={tmp_path / 'o'}", *flags)
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_output_folder_that_cannot_be_written(tmp_path):
+def test_bad_flags_fail_before_anything_is_trained(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    result = run("--preset=smoke", f"--output_dir={blocked / 'o'}")
-    assert result.returncode != 0
-    assert "--output_dir" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_help_reads_well():
-    result = run("--help")
-    assert "FiGS: search the widths" in result.stdout
-    for flag in ("--preset", "--dataset", "--target", "--output_dir"):
-        assert flag in result.stdout
+    no_folder = ([f"--output_dir={blocked / 'o'}"], "flag --output_dir")
+    binaries.assert_refused("figs", tmp_path, [*REFUSED, no_folder])

@@ -51,20 +51,16 @@ def test_the_supernet_comes_back_from_its_file(output_dir):
     np.testing.assert_allclose(supernet(images), sliced(images), atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--space=smoke_mbconv"], "smoke_mbconv, of type MBConvSpace"),
-        (["--image_size=16"], "flag --image_size"),
-        (["--target=1e-6", "--cost=params"], "out of reach"),
-        (["--distribution=normal"], "argument `distribution`"),
-        (["--samples=-1"], "argument `samples`"),
-        (["--search_warmup_epochs=-1"], "argument `warmup_epochs`"),
-        (["--likelihood_temperature=-1"], "argument `likelihood_temperature`"),
-    ],
-)
-def test_bad_flags_fail_before_anything_is_trained(tmp_path, flags, message):
-    result = run("--preset=smoke", f"--output_dir={tmp_path / 'o'}", *flags)
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+REFUSED = [
+    (["--space=smoke_mbconv"], "smoke_mbconv, of type MBConvSpace"),
+    (["--image_size=16"], "flag --image_size"),
+    (["--target=1e-6", "--cost=params"], "out of reach"),
+    (["--distribution=normal"], "argument `distribution`"),
+    (["--samples=-1"], "argument `samples`"),
+    (["--search_warmup_epochs=-1"], "argument `warmup_epochs`"),
+    (["--likelihood_temperature=-1"], "argument `likelihood_temperature`"),
+]
+
+
+def test_bad_flags_fail_before_anything_is_trained(tmp_path):
+    binaries.assert_refused("fpnas", tmp_path, REFUSED)

@@ -30,6 +30,15 @@ def space():
     return keras_nas.spaces.smoke_big_nas()
 
 
+@pytest.fixture(scope="module")
+def one_block():
+    """A space whose steps are traced quickly."""
+    rows = ((1, (4, 6), (1,), 1, (3, 5)),)
+    return keras_nas.spaces.BigNASSpace(
+        "one_block", rows, (4,), 1, (8, 12), (6, 8)
+    )
+
+
 def search_of(space, supernet=None, optimizer=None, **kwargs):
     """Returns a compiled search of a supernet with random weights."""
     search = keras_nas.search.BigNAS(
@@ -205,11 +214,11 @@ def test_children_are_functions_of_seed_name_and_step(space):
     assert {smallest for _, _, smallest in first} == {(0,) * len(first[0][0])}
 
 
-def test_graph_and_eager_draw_the_same_children(space):
+def test_graph_and_eager_draw_the_same_children(one_block):
     losses = []
     for run_eagerly in (True, False):
         search = search_of(
-            space, optimizer=keras.optimizers.SGD(0.01), random_children=1
+            one_block, optimizer=keras.optimizers.SGD(0.01), random_children=1
         )
         search.run_eagerly = run_eagerly
         x, y = images(batch=8), labels(batch=8)
@@ -318,8 +327,8 @@ def test_evaluation_has_no_other_children(space):
     assert set(results) == {"loss", "accuracy"}
 
 
-def test_validation_takes_as_many_steps_as_it_is_told(space):
-    search = search_of(space)
+def test_validation_takes_as_many_steps_as_it_is_told(one_block):
+    search = search_of(one_block)
     x, y = images(batch=8), labels(batch=8)
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4).repeat()
     history = search.fit(
@@ -334,8 +343,8 @@ def test_validation_takes_as_many_steps_as_it_is_told(space):
     assert history["val_loss"][0] == pytest.approx(expected["loss"], rel=1e-5)
 
 
-def test_logs(space):
-    search = search_of(space, random_children=1)
+def test_logs(one_block):
+    search = search_of(one_block, random_children=1)
     x, y = images(batch=8), labels(batch=8)
     seen = []
     watch = keras.callbacks.LambdaCallback(
@@ -361,7 +370,7 @@ def test_logs(space):
     assert validated == {key for key in history if key.startswith("val_")}
     assert all(len(history[key]) == 1 for key in validated)
     assert not seen[0] & validated and seen[1] >= validated
-    assert search.architecture() == space.biggest()
+    assert search.architecture() == one_block.biggest()
     for name, child in (
         ("", search.biggest()),
         ("smallest_", search.smallest()),
@@ -371,17 +380,17 @@ def test_logs(space):
             assert history[f"val_{name}{key}"][-1] == pytest.approx(value)
 
 
-def test_logged_loss_is_that_of_the_biggest_and_mean_of_the_others(space):
+def test_logged_loss_is_that_of_the_biggest_and_mean_of_the_others(one_block):
     search = search_of(
-        space, optimizer=keras.optimizers.SGD(0.0), random_children=0
+        one_block, optimizer=keras.optimizers.SGD(0.0), random_children=0
     )
     x, y = images(batch=6), labels(batch=6)
     expected = []
     for part in (slice(0, 4), slice(4, 6)):
-        expected.append(written_out(search, space, x[part], y[part])[0])
+        expected.append(written_out(search, one_block, x[part], y[part])[0])
     history = search.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
     both = history["loss"][0], history["children_loss"][0]
-    biggest = loss_of_child(search, space, space.biggest(), x, y)
+    biggest = loss_of_child(search, one_block, one_block.biggest(), x, y)
     total = (4 * float(expected[0]) + 2 * float(expected[1])) / 6
     assert both[0] == pytest.approx(total, rel=1e-5)
     # Batches of different sizes count as in the loss.
@@ -399,9 +408,9 @@ def loss_of_child(search, space, architecture, x, y):
     return total / len(x)
 
 
-def test_training_does_not_touch_statistics_or_choices(space):
-    search = search_of(space, random_children=1)
-    search.choose(space.smallest())
+def test_training_does_not_touch_statistics_or_choices(one_block):
+    search = search_of(one_block, random_children=1)
+    search.choose(one_block.smallest())
     fixed = [
         w
         for w in search.model.weights
@@ -447,23 +456,23 @@ def trained(space, *callbacks):
     ]
 
 
-def test_a_resumed_training_ends_as_an_unbroken_one(space, tmp_path):
-    unbroken = trained(space)
+def test_a_resumed_training_ends_as_an_unbroken_one(one_block, tmp_path):
+    unbroken = trained(one_block)
     with pytest.raises(KeyboardInterrupt):
-        trained(space, Checkpoint(tmp_path), _Stop())
+        trained(one_block, Checkpoint(tmp_path), _Stop())
     checkpoint = Checkpoint(tmp_path)
     assert checkpoint.epoch == 2
-    resumed = trained(space, checkpoint)
+    resumed = trained(one_block, checkpoint)
     for a, b in zip(unbroken, resumed, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-def test_low_precision(space, dtype):
+def test_low_precision(one_block, dtype):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
-        search = search_of(space, random_children=1)
+        search = search_of(one_block, random_children=1)
         history = search.fit(
             images(batch=8), labels(batch=8), batch_size=4, verbose=0
         )
@@ -578,9 +587,9 @@ def test_distillation_needs_logits(space):
             search.compile("sgd", loss)
 
 
-def test_an_export_has_statistics_of_its_own(space):
-    search = search_of(space)
-    smallest, biggest = space.smallest(), space.biggest()
+def test_an_export_has_statistics_of_its_own(one_block):
+    search = search_of(one_block)
+    smallest, biggest = one_block.smallest(), one_block.biggest()
     with pytest.raises(ValueError, match="`batches`.*`recalibrate`"):
         search.export_model()
     search.recalibrate(smallest, batches())
@@ -617,11 +626,11 @@ def test_recalibration_needs_batches(space):
         ({"validation_data": iter([])}, "`validation_data`"),
     ],
 )
-def test_validation_that_is_refused(space, arguments, match):
+def test_validation_that_is_refused(one_block, arguments, match):
     x, y = images(), labels()
     arguments = {"validation_data": (x, y), **arguments}
     with pytest.raises(ValueError, match=match):
-        search_of(space).fit(x, y, recalibration_data=[x], **arguments)
+        search_of(one_block).fit(x, y, recalibration_data=[x], **arguments)
 
 
 def test_models_without_choices_are_refused():
@@ -647,8 +656,8 @@ def test_architectures_that_do_not_fit_are_refused(space):
 
 
 @pytest.mark.parametrize("data", ["array", "generator"])
-def test_data_must_be_readable_again(space, data):
-    search = search_of(space)
+def test_data_must_be_readable_again(one_block, data):
+    search = search_of(one_block)
     x, y = images(), labels()
     source = {"array": x, "generator": iter([x])}[data]
     with pytest.raises(ValueError, match="recalibration_data"):
@@ -657,8 +666,8 @@ def test_data_must_be_readable_again(space, data):
         )
 
 
-def test_a_split_of_the_data_is_not_validated_on(space):
-    search = search_of(space)
+def test_a_split_of_the_data_is_not_validated_on(one_block):
+    search = search_of(one_block)
     with pytest.raises(ValueError, match="validation_split"):
         search.fit(images(), labels(), validation_split=0.5, verbose=0)
 

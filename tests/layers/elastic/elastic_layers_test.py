@@ -1,5 +1,7 @@
 """Elastic layers one by one, against Keras' layers with sliced weights."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -183,28 +185,29 @@ def test_a_width_that_follows_two_choices():
     randomized(models["sliced"])
     models["masked"].set_weights(models["sliced"].get_weights())
     x = features(3, 5, 5, 4)
-    for width in (2, 4):
-        for ratio in (1, 2, 3):
-            for depth in (1, 2):
-                decisions = {
-                    "width": width,
-                    "depth": depth,
-                    "two_expand_ratio": ratio,
-                    "one_kernel_size": 3 if ratio == 2 else 5,
-                }
-                chosen = keras_nas.Architecture("", decisions)
-                outputs = []
-                for model in models.values():
-                    for name, choice in choices_of(model).items():
-                        choice.choose(decisions[name])
-                    sliced = keras_nas.slice_model(model, chosen)
-                    outputs += [model(x), sliced(x)]
-                    assert (
-                        keras_nas.decided_cost(model).macs
-                        == keras_nas.count_cost(sliced).macs
-                    )
-                for output in outputs[1:]:
-                    assert_close(output, outputs[0])
+    # All pairs of a width and a ratio, and all of a depth and either.
+    for index, (ratio, width) in enumerate(
+        itertools.product((1, 2, 3), (2, 4))
+    ):
+        decisions = {
+            "width": width,
+            "depth": 1 + (index + ratio) % 2,
+            "two_expand_ratio": ratio,
+            "one_kernel_size": 3 if ratio == 2 else 5,
+        }
+        chosen = keras_nas.Architecture("", decisions)
+        outputs = []
+        for model in models.values():
+            for name, choice in choices_of(model).items():
+                choice.choose(decisions[name])
+            sliced = keras_nas.slice_model(model, chosen)
+            outputs += [model(x), sliced(x)]
+            assert (
+                keras_nas.decided_cost(model).macs
+                == keras_nas.count_cost(sliced).macs
+            )
+        for output in outputs[1:]:
+            assert_close(output, outputs[0])
     assert sliced.layers[-1].input.shape[-1] == 4
 
 
