@@ -70,6 +70,7 @@ def test_any_network_and_a_strength(tmp_path):
         f"--output_dir={folder}",
         "--space=residual",
         "--strength=0.01",
+        "--search_epochs=1",
     )
     assert result.returncode == 0, result.stderr[-3000:]
     results = json.loads((folder / "results.json").read_text())

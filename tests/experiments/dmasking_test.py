@@ -65,6 +65,8 @@ def test_a_budget_of_latency(tmp_path):
         "--cost=latency",
         f"--latency_table={path}",
         "--target=0.6",
+        "--search_epochs=1",
+        "--weights_epochs=0",
         f"--output_dir={folder}",
     )
     assert result.returncode == 0, result.stderr[-3000:]
