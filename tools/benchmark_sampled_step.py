@@ -92,7 +92,7 @@ def measure(flags):
         single = next((r for r in rows if r["network"] == name), row)
         for kind, _, _ in _PANELS:
             if kind in row and kind in single:
-                row[f"{kind}_ratio"] = row[kind] / single[kind]
+                row[f"{kind}_ratio"] = row[kind] / (single[kind] or 1)
         rows.append(row)
     return rows
 

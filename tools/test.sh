@@ -5,15 +5,13 @@
 #
 # Paths are relative to the repository root. Without arguments all tests run,
 # in two processes, whole files in the order of their names: files with few
-# tests may take longest, so they must not wait for the others. Operations run
-# in one thread each, since both processors are busy.
+# tests may take longest, so they must not wait for the others.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 bash "$root/tools/setup_venv.sh" test
 cd "$root"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
-export TF_NUM_INTRAOP_THREADS="${TF_NUM_INTRAOP_THREADS:-1}"
 python="$root/.venv/bin/python"
 "$python" -m ruff check .
 "$python" -m ruff format --check .

@@ -60,11 +60,15 @@ def test_options_that_are_names_or_nothing():
 def test_sizes_must_be_positive(options):
     for value in (options, ElasticChoice(options)):
         with pytest.raises(ValueError, match="increasing positive integers"):
-            ElasticDepthwiseConv2D(value, padding="same")
-        with pytest.raises(ValueError, match="increasing positive integers"):
             ElasticMBConv(value)
     with pytest.raises(ValueError, match="numbers of blocks.*depth"):
         ElasticDepth(0, ElasticChoice(["1", "2"], name="depth"))
+
+
+@pytest.mark.parametrize("options", [[0, 3], ["3", "5"], [-1, 3], [3, 0]])
+def test_kernels_must_be_positive(options):
+    with pytest.raises(ValueError, match="increasing (positive )?integers"):
+        ElasticDepthwiseConv2D(options, padding="same")
 
 
 @pytest.mark.parametrize("as_index", [int, ops.convert_to_tensor])
