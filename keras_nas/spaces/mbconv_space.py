@@ -2,16 +2,15 @@
 
 from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces.block_schema import is_sizes
-from keras_nas.spaces.blocks import build_from_blocks
+from keras_nas.spaces.block_space import BlockSpace
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
 from keras_nas.spaces.mbconv_rows import are_types
 from keras_nas.spaces.mbconv_rows import read_rows
 from keras_nas.spaces.mbconv_supernet import build_supernet
-from keras_nas.spaces.search_space import SearchSpace
 from keras_nas.spaces.table_rows import is_increasing
 
 
-class MBConvSpace(SearchSpace):
+class MBConvSpace(BlockSpace):
     """The networks that a table of inverted residual blocks describes.
 
     Write the table of a paper, or one of your own, as rows. A row is a
@@ -140,33 +139,6 @@ class MBConvSpace(SearchSpace):
                 blocks.append(_block(block, kind, mid, cin, channels))
         return [*blocks, self.head.block(channels, value["head_channels"])]
 
-    def build(self, architecture, classes=1000, momentum=0.99, epsilon=1e-3):
-        """Returns the network of an architecture, a plain Keras model.
-
-        Args:
-            architecture: An `Architecture` of this space.
-            classes: Integer, the number of logits.
-            momentum: Float, that of every BatchNormalization.
-            epsilon: Float, that of every BatchNormalization.
-
-        Returns:
-            A Functional model of images of the decided resolution that
-            returns logits.
-
-        Raises:
-            ValueError: If the architecture is not of this space, or `classes`
-                is not a positive integer.
-        """
-        size = self._values(architecture)["resolution"]
-        return build_from_blocks(
-            self.blocks(architecture),
-            (size, size, 3),
-            classes,
-            self.name,
-            momentum,
-            epsilon,
-        )
-
     def supernet(
         self,
         classes=1000,
@@ -206,12 +178,6 @@ class MBConvSpace(SearchSpace):
         return build_supernet(
             self, classes, temperature, wraps, seed, momentum, epsilon
         )
-
-    def _values(self, architecture):
-        """Returns what is decided, and what there is only one option of."""
-        self.check(architecture)
-        only = {key: options[0] for key, options in self._all_options()}
-        return {**only, **architecture.decisions}
 
 
 def _block(block, kind, mid, cin, cout):

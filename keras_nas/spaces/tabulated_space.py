@@ -2,63 +2,25 @@
 
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.spaces.block_schema import is_size
-from keras_nas.spaces.blocks import build_from_blocks
+from keras_nas.spaces.block_space import BlockSpace
 from keras_nas.spaces.decision_indices import decisions_of_indices
 from keras_nas.spaces.decision_indices import draw_indices
 from keras_nas.spaces.decision_indices import read_indices
-from keras_nas.spaces.search_space import SearchSpace
 
 
-class TabulatedSpace(SearchSpace):
+class TabulatedSpace(BlockSpace):
     """Base class of spaces of blocks that know what many networks cost.
 
-    A subclass has `blocks`, and `_cost_tables`, which returns a `CostTables`.
+    A subclass has `_cost_tables`, which returns a `CostTables`.
 
     Args:
-        name: String, the name that architectures and networks have.
-        options: Dictionary from the name of a decision to a tuple of its
-            options. It has a `resolution`, the height and width of the input.
+        name: As of `BlockSpace`.
+        options: As of `BlockSpace`.
     """
 
     def __init__(self, name, options):
         super().__init__(name, options)
-        self._only = {key: values[0] for key, values in options.items()}
         self._tables = None
-
-    def blocks(self, architecture):
-        """Returns the block dictionaries of an architecture.
-
-        Args:
-            architecture: An `Architecture` of this space.
-        """
-        raise NotImplementedError
-
-    def build(self, architecture, classes=1000, momentum=0.99, epsilon=1e-3):
-        """Returns the network of an architecture, a plain Keras model.
-
-        Args:
-            architecture: An `Architecture` of this space.
-            classes: Integer, the number of logits.
-            momentum: Float, that of every BatchNormalization.
-            epsilon: Float, that of every BatchNormalization.
-
-        Returns:
-            A Functional model of images of the decided resolution that
-            returns logits.
-
-        Raises:
-            ValueError: If the architecture is not of this space, or `classes`
-                is not a positive integer.
-        """
-        size = self._values(architecture)["resolution"]
-        return build_from_blocks(
-            self.blocks(architecture),
-            (size, size, 3),
-            classes,
-            self.name,
-            momentum,
-            epsilon,
-        )
 
     def sample_indices(self, n, seed):
         """Returns many architectures, drawn uniformly, as an array.
@@ -154,11 +116,6 @@ class TabulatedSpace(SearchSpace):
 
     def _cost_tables(self):
         raise NotImplementedError
-
-    def _values(self, architecture):
-        """Returns what is decided, and what there is only one option of."""
-        self.check(architecture)
-        return {**self._only, **architecture.decisions}
 
 
 def check_size(key, value):
