@@ -4,6 +4,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_nas import ExpectedFLOPs
+from keras_nas import count_cost
+from keras_nas import decided_cost
 from keras_nas import slice_model
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import deciders
@@ -112,10 +115,53 @@ def built_child(space, model, architecture):
     child = space.build(architecture, model.output_shape[-1])
     sliced = slice_model(model, architecture)
     pairs = list(pairs_of_weights(model, sliced, child))
+    give_first(pairs)
+    return child, pairs
+
+
+def give_first(pairs):
+    """Gives weights of a child the first of those of the supernet.
+
+    Args:
+        pairs: List of pairs of a weight of the supernet and one of the child.
+    """
     for weight, small in pairs:
         value = ops.convert_to_numpy(weight)
         small.assign(value[cut(value, small.shape)])
-    return child, pairs
+
+
+def assert_is_cut_out(model, step, images, architecture, child):
+    """A supernet runs, costs, learns, and is cut, as a network built directly.
+
+    Args:
+        model: A supernet.
+        step: A `tf.function` of indices that returns what `gradient_step`
+            does for the images.
+        images: Images of the child's size.
+        architecture: The `Architecture` of the child.
+        child: The network, whose layers are in the supernet's order.
+
+    Returns:
+        What `slice_model` has cut out.
+    """
+    sliced = slice_model(model, architecture)
+    pairs = list(pairs_of_weights(model, sliced, child))
+    give_first(pairs)
+    choose(model, architecture)
+    indices = indices_of(model, architecture)
+    cost = count_cost(child)
+    assert count_cost(sliced).macs == cost.macs
+    assert count_cost(sliced).params == cost.params
+    assert decided_cost(model).params == cost.params
+    with as_child(model, indices):
+        assert float(ExpectedFLOPs(1.0)(model)) == cost.macs
+    assert_close(sliced(images), child(images))
+    assert_close(model(images), child(images))
+    tensors = {n: tf.constant(i) for n, i in indices.items()}
+    plain = gradient_step(child, images, True)
+    for results in (gradient_step(model, images, True, indices), step(tensors)):
+        assert_is_child(results, model, child, plain, pairs, 1e-5)
+    return sliced
 
 
 def resized(images, size):

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from keras import ops
 
 import keras_nas
 from keras_nas.layers import ElasticBatchNormalization
@@ -17,16 +16,12 @@ from keras_nas.layers import ElasticDense
 from keras_nas.layers import ElasticDepthwiseConv2D
 from keras_nas.layers import ElasticResidual
 from keras_nas.layers import ElasticSwitch
-from tests.elastic import as_child
 from tests.elastic import assert_close
-from tests.elastic import assert_is_child
+from tests.elastic import assert_is_cut_out
 from tests.elastic import choices_of
 from tests.elastic import choose
-from tests.elastic import cut
 from tests.elastic import gradient_step
 from tests.elastic import images
-from tests.elastic import indices_of
-from tests.elastic import pairs_of_weights
 from tests.elastic import randomized
 
 INSIDE = [[3, 8], [5, 12]]
@@ -120,24 +115,7 @@ def test_every_child(execution, recompute):
     for decisions in DECISIONS:
         architecture = keras_nas.Architecture("", decisions)
         child = plain_network(**decisions)
-        sliced = keras_nas.slice_model(model, architecture)
-        pairs = list(pairs_of_weights(model, sliced, child))
-        for weight, small in pairs:
-            value = ops.convert_to_numpy(weight)
-            small.assign(value[cut(value, small.shape)])
-        choose(model, architecture)
-        indices = indices_of(model, architecture)
-        cost = keras_nas.count_cost(child)
-        assert keras_nas.count_cost(sliced).macs == cost.macs
-        assert keras_nas.decided_cost(model).params == cost.params
-        with as_child(model, indices):
-            assert float(keras_nas.ExpectedFLOPs(1.0)(model)) == cost.macs
-        assert_close(sliced(x), child(x))
-        assert_close(model(x), child(x))
-        tensors = {n: tf.constant(i) for n, i in indices.items()}
-        plain = gradient_step(child, x, True)
-        for results in (gradient_step(model, x, True, indices), step(tensors)):
-            assert_is_child(results, model, child, plain, pairs, 1e-5)
+        assert_is_cut_out(model, step, x, architecture, child)
 
 
 def test_a_file(tmp_path):

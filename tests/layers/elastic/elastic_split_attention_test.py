@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from keras import ops
 
 from keras_nas import Architecture
 from keras_nas import SplitAttention
@@ -25,7 +24,7 @@ from tests.elastic import assert_close
 from tests.elastic import assert_is_child
 from tests.elastic import choices_of
 from tests.elastic import choose
-from tests.elastic import cut
+from tests.elastic import give_first
 from tests.elastic import gradient_step
 from tests.elastic import images
 from tests.elastic import randomized
@@ -75,9 +74,7 @@ def child_of(model, *args, **kwargs):
     child = plain(*args, **kwargs)
     weights = [w for w in model.weights if w.name != "choice"]
     pairs = list(zip(weights, child.weights, strict=True))
-    for weight, small in pairs:
-        value = ops.convert_to_numpy(weight)
-        small.assign(value[cut(value, small.shape)])
+    give_first(pairs)
     return child, pairs
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from keras import ops
 
 import keras_nas
 from keras_nas.layers import ElasticBatchNormalization
@@ -23,16 +22,12 @@ from keras_nas.layers import ElasticMBConv
 from keras_nas.layers import ElasticSqueezeExcite
 from keras_nas.layers import ElasticSwitch
 from keras_nas.layers import running_child
-from tests.elastic import as_child
 from tests.elastic import assert_close
-from tests.elastic import assert_is_child
+from tests.elastic import assert_is_cut_out
 from tests.elastic import choices_of
 from tests.elastic import choose
-from tests.elastic import cut
 from tests.elastic import gradient_step
 from tests.elastic import images
-from tests.elastic import indices_of
-from tests.elastic import pairs_of_weights
 from tests.elastic import randomized
 from tests.layers.layer_checks import check_serialization
 
@@ -96,17 +91,6 @@ def plain_network(decisions):
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def child_of(model, architecture):
-    """Returns a child of stock layers, and the pairs of weights."""
-    child = plain_network(architecture.decisions)
-    sliced = keras_nas.slice_model(model, architecture)
-    pairs = list(pairs_of_weights(model, sliced, child))
-    for weight, small in pairs:
-        value = ops.convert_to_numpy(weight)
-        small.assign(value[cut(value, small.shape)])
-    return child, sliced, pairs
-
-
 @pytest.mark.parametrize(
     "execution, recompute",
     [("sliced", False), ("sliced", True), ("masked", False)],
@@ -116,21 +100,8 @@ def test_every_child(execution, recompute):
     step = tf.function(lambda indices: gradient_step(model, x, True, indices))
     for decisions in DECISIONS:
         architecture = keras_nas.Architecture("", decisions)
-        child, sliced, pairs = child_of(model, architecture)
-        choose(model, architecture)
-        indices = indices_of(model, architecture)
-        tensors = {n: tf.constant(i) for n, i in indices.items()}
-        cost = keras_nas.count_cost(child)
-        assert keras_nas.count_cost(sliced).macs == cost.macs
-        assert keras_nas.decided_cost(model).params == cost.params
-        with as_child(model, indices):
-            expected = keras_nas.ExpectedFLOPs(1.0)(model)
-        assert float(expected) == cost.macs
-        assert_close(sliced(x), child(x))
-        assert_close(model(x), child(x))
-        plain = gradient_step(child, x, True)
-        for results in (gradient_step(model, x, True, indices), step(tensors)):
-            assert_is_child(results, model, child, plain, pairs, 1e-5)
+        child = plain_network(architecture.decisions)
+        assert_is_cut_out(model, step, x, architecture, child)
 
 
 class Counting(layers.Layer):
