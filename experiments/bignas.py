@@ -105,8 +105,8 @@ class BigNAS(experiment.Method):
             regularize=preset.regularize,
             weight_decay=preset.weight_decay,
             resolutions=list(preset.train_resolutions) or None,
-            recalibration_steps=-(
-                -preset.recalibration_images // pipeline.EVALUATED
+            recalibration_steps=pipeline.batches_of(
+                preset.recalibration_images
             ),
         )
 

@@ -57,8 +57,8 @@ class FPNASExperiment(SpaceSearch):
                 joint_epoch=preset.joint_epoch,
                 warmup_epochs=preset.search_warmup_epochs,
                 likelihood_temperature=preset.likelihood_temperature or "batch",
-                recalibration_steps=-(
-                    -preset.recalibration_images // pipeline.EVALUATED
+                recalibration_steps=pipeline.batches_of(
+                    preset.recalibration_images
                 ),
                 seed=context.seed,
             )

@@ -20,7 +20,7 @@ from keras_nas.training import Checkpoint
 from keras_nas.training import SmoothedCrossentropy
 from keras_nas.training import find_strategy
 
-EVALUATED = 512  # Images of a batch where nothing is trained.
+_EVALUATED = 512  # Images of a batch where nothing is trained.
 
 
 @dataclasses.dataclass
@@ -216,9 +216,14 @@ def first_images(data, split, images):
         images: Integer, how many of them, if it has as many.
     """
     images = min(images, data.steps(split) * data.batch_size)
-    batches = data.stream(split).unbatch().take(images).batch(EVALUATED)
-    number = tf.data.experimental.assert_cardinality(-(-images // EVALUATED))
+    batches = data.stream(split).unbatch().take(images).batch(_EVALUATED)
+    number = tf.data.experimental.assert_cardinality(batches_of(images))
     return batches.apply(number).cache()
+
+
+def batches_of(images):
+    """Returns how many batches `first_images` makes of so many images."""
+    return -(-images // _EVALUATED)
 
 
 def facts(context, model):

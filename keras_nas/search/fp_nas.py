@@ -195,7 +195,7 @@ class FPNAS(SampledTraining):
             )
         if logits_optimizer is None:
             logits_optimizer = keras.optimizers.Adam(0.016)
-        logits = [*self.distribution.factorized, *self.distribution.joint]
+        logits = self.distribution.trainable_variables
         both = PartitionedOptimizer(optimizer, logits_optimizer, logits)
         self.logits_optimizer = both.special_optimizer
         super().compile(both, loss, *args, **kwargs)

@@ -67,7 +67,7 @@ class SampledTraining(SupernetModel):
         most = self.most_samples()
         number = self.number_of_samples()
         indices = self.distribution.sample(most)
-        logits = [*self.distribution.factorized, *self.distribution.joint]
+        logits = self.distribution.trainable_variables
         gradients, records, y_pred = self._weight_gradients(
             batch, held_out, indices, number, logits
         )
