@@ -23,7 +23,9 @@ def find_strategy(name):
     if name == "default":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        return tf.distribute.MirroredStrategy()
+        from keras_nas.training.mirrored_strategy import MirroredStrategy
+
+        return MirroredStrategy()
     raise ValueError(
         "Invalid value received for argument `name`. Expected one of "
         f"{STRATEGIES}. Received: name={name!r}"

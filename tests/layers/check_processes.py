@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_nas import LogisticSigmoidMask
+from tests.replicas import mirrored
 
 
 def _mask(name):
@@ -73,11 +74,7 @@ def _fitted(strategy):
 
 
 def main():
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = mirrored(2)
     results = {
         "single": _single(),
         "replicated": _replicated(strategy, synchronized=False),

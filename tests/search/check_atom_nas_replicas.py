@@ -10,10 +10,10 @@ import sys
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 import keras_nas
+from tests.replicas import mirrored
 
 
 def _model():
@@ -28,12 +28,7 @@ def _model():
 
 
 def main(replicas):
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    devices = [tf.config.LogicalDeviceConfiguration()] * replicas
-    tf.config.set_logical_device_configuration(cpu, devices)
-    strategy = tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(replicas)]
-    )
+    strategy = mirrored(replicas)
     keras.utils.set_random_seed(0)
     with strategy.scope():
         search = keras_nas.search.AtomNAS(

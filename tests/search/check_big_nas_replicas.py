@@ -10,20 +10,15 @@ import sys
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import keras_nas
 from tests.elastic import choices_of
 from tests.elastic import supernet_of
+from tests.replicas import mirrored
 
 
 def main(replicas):
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    devices = [tf.config.LogicalDeviceConfiguration()] * replicas
-    tf.config.set_logical_device_configuration(cpu, devices)
-    strategy = tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(replicas)]
-    )
+    strategy = mirrored(replicas)
     with strategy.scope():
         model = supernet_of(keras_nas.spaces.smoke_big_nas(), synchronized=True)
         search = keras_nas.search.BigNAS(

@@ -10,20 +10,15 @@ import sys
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tests.fp_nas import elastic_data
 from tests.fp_nas import elastic_model
 from tests.fp_nas import elastic_search
+from tests.replicas import mirrored
 
 
 def main(replicas):
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    devices = [tf.config.LogicalDeviceConfiguration()] * replicas
-    tf.config.set_logical_device_configuration(cpu, devices)
-    strategy = tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(replicas)]
-    )
+    strategy = mirrored(replicas)
     with strategy.scope():
         # Statistics of half a batch would be others.
         search = elastic_search(

@@ -12,10 +12,10 @@ import sys
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import keras_nas
 from keras_nas.training import Checkpoint
+from tests.replicas import mirrored
 
 
 class _Stop(keras.callbacks.Callback):
@@ -77,11 +77,7 @@ def _fitted(strategy, *callbacks):
 
 
 def main(folder):
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = mirrored(2)
     recalibrated = [
         _recalibrated(strategy, synchronized, inside)
         for synchronized in (False, True)

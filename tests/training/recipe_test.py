@@ -5,7 +5,6 @@ import math
 import pytest
 
 from keras_nas.training import Recipe
-from keras_nas.training import find_strategy
 
 
 def test_cosine_ends_at_zero():
@@ -68,9 +67,3 @@ def test_errors_are_clear():
     for share in (-0.1, 1.5, math.nan):
         with pytest.raises(ValueError, match="`constant_ending`.*0 to 1"):
             Recipe(0.1, constant_ending=share)
-    with pytest.raises(ValueError, match="argument `name`.*'tpu_pod'"):
-        find_strategy("tpu_pod")
-
-
-def test_default_strategy_has_one_replica():
-    assert find_strategy("default").num_replicas_in_sync == 1
