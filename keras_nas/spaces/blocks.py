@@ -171,9 +171,13 @@ def _ir_pool_block(x, name, norm, block):
     return layers.Flatten(name=f"{name}_flatten")(x) if block["flatten"] else x
 
 
-def _conv_norm(x, name, norm, filters, act=None, kernel_size=1, **kwargs):
+def _conv_norm(
+    x, name, norm, filters, act=None, kernel_size=1, strides=1, **kwargs
+):
+    if kernel_size == 1 and strides > 1:
+        x, strides = subsample(strides, name)(x), 1
     kwargs = {"padding": "same", "use_bias": False, **kwargs}
-    x = layers.Conv2D(filters, kernel_size, name=name, **kwargs)(x)
+    x = layers.Conv2D(filters, kernel_size, strides, name=name, **kwargs)(x)
     return _norm_act(x, name, norm, act)
 
 
@@ -188,6 +192,17 @@ def _depthwise(x, name, norm, kernel_size, block):
         name=name,
         **norm,
     ).inline(x)
+
+
+def subsample(strides, name):
+    """Returns a layer that keeps each of some positions, for a 1x1 convolution.
+
+    A convolution with strides would compute the same. But its gradient, by
+    oneDNN (in TensorFlow 2.21), writes where it must not if the input has few
+    channels and many positions (12 channels of 64x64), which ends the process.
+    """
+    name = f"{name}_subsample"
+    return layers.AveragePooling2D(1, strides, padding="same", name=name)
 
 
 def _norm_act(x, name, norm, act):

@@ -17,6 +17,7 @@ from keras_nas.layers import ElasticSplitAttention
 from keras_nas.layers import ElasticSwitch
 from keras_nas.layers import ElasticZeros
 from keras_nas.spaces.block_schema import ACTIVATIONS
+from keras_nas.spaces.blocks import subsample
 
 
 def build_supernet(
@@ -209,10 +210,12 @@ class _Builder:
             f"{name}_conv",
             self.mask(f"{name}_conv", channels),
             channels.options[-1],
-            strides=stride,
         )
         activation = layers.ReLU(name=f"{name}_act")
-        return keras.Sequential([*convolution, activation], name=name)
+        subsampled = [subsample(stride, f"{name}_conv")] if stride > 1 else []
+        return keras.Sequential(
+            [*subsampled, *convolution, activation], name=name
+        )
 
     def body(
         self,

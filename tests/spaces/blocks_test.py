@@ -419,3 +419,18 @@ def test_other_input_shapes_are_refused(shape):
 def test_other_numbers_of_classes_are_refused(classes):
     with pytest.raises(ValueError, match="argument `classes`"):
         spaces.build_from_blocks([CONV], (8, 8, 3), classes)
+
+
+@pytest.mark.parametrize("kind", ["skip", "conv"])
+def test_subsamples_before_a_convolution_of_one_position(kind):
+    # Its gradient with strides has broken TensorFlow's memory.
+    block = {"type": kind, "cin": 3, "cout": 8, "stride": 2}
+    if kind == "conv":
+        block |= {"kernel": 1, "act": "relu"}
+    model = spaces.build_from_blocks([block], (7, 8, 3), 5)
+    conv = model.get_layer("block0_conv")
+    assert conv.strides == (1, 1)
+    x = np.random.default_rng(0).normal(size=(2, 7, 8, 3)).astype("float32")
+    expected = keras.ops.conv(x, conv.kernel, strides=2, padding="same")
+    found = keras.Model(model.inputs, conv.output)(x)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
