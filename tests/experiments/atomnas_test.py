@@ -11,6 +11,8 @@ from keras_nas import spaces
 from tests.experiments import binaries
 
 run = functools.partial(binaries.run, "atomnas")
+BLOCK = dict(type="conv", kernel=3, stride=1, act="relu", bias=False)
+BLOCKS = [{**BLOCK, "cin": 3, "cout": 8}, {**BLOCK, "cin": 8, "cout": 8}]
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +66,12 @@ def test_the_trained_supernet_comes_back_from_its_file(output_dir):
 
 
 def test_any_network_and_a_strength(tmp_path):
-    folder = tmp_path / "run"
+    folder, network = tmp_path / "run", tmp_path / "network.keras"
+    spaces.build_from_blocks(BLOCKS, (8, 8, 3), 10).save(network)
     result = run(
         "--preset=smoke",
         f"--output_dir={folder}",
-        "--space=residual",
+        f"--space={network}",
         "--strength=0.01",
         "--search_epochs=1",
     )
