@@ -7,6 +7,7 @@ import keras
 import pytest
 
 import keras_nas
+from experiments.atomnas import AtomNAS
 from keras_nas import spaces
 from tests.experiments import binaries
 
@@ -83,14 +84,21 @@ def test_any_network_and_a_strength(tmp_path):
 
 REFUSED = [
     (["--space=no_such_space"], "no_such_space"),
-    (["--space=smoke_mbconv"], "flag --space"),
-    (["--image_size=16"], "flag --image_size"),
-    (["--target=1e-6"], "out of reach"),
     (["--ramp=2"], "argument `ramp`"),
-    (["--threshold=-1"], "argument `threshold`"),
-    (["--normalization=max"], "argument `normalization`"),
+]
+
+REFUSED_SETTINGS = [
+    ({"space": "smoke_mbconv"}, "flag --space"),
+    ({"image_size": 16}, "flag --image_size"),
+    ({"target": 1e-06}, "out of reach"),
+    ({"threshold": -1}, "argument `threshold`"),
+    ({"normalization": "max"}, "argument `normalization`"),
 ]
 
 
 def test_bad_flags_fail_before_anything_is_trained(tmp_path):
     binaries.assert_refused("atomnas", tmp_path, REFUSED)
+
+
+def test_settings_that_do_not_fit_are_refused():
+    binaries.assert_settings_refused(AtomNAS(), REFUSED_SETTINGS)
