@@ -18,12 +18,7 @@ SMOKE = FPNAS["smoke"]
 
 def test_a_search_is_measured(tmp_path):
     preset = dataclasses.replace(
-        SMOKE,
-        samples=2,
-        search_epochs=2,
-        search_warmup_epochs=0,
-        batch_size=500,
-        validation_freq=2,
+        SMOKE, samples=2, search_epochs=2, batch_size=500, validation_freq=2
     )
     row = ablate_fpnas.measure(preset, seed=0, folder=tmp_path)
     steps = 2000 // 500
