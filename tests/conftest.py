@@ -6,10 +6,8 @@ import gc
 def pytest_collection_finish(session):
     """Exempts all objects so far, which stay, from garbage collection.
 
-    TensorFlow and Keras alone are about a million of them. Tracing a function
-    makes so many new ones that Python would look through all again and again,
-    for a fifth of the time of the tests; TensorFlow's converter does so in
-    each conversion.
+    TensorFlow's converter looks through all objects in each conversion, and
+    Python does again and again while functions are traced.
     """
     gc.collect()
     gc.freeze()
