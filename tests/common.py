@@ -15,6 +15,12 @@ from keras_nas.graph import flow_of
 from keras_nas.layers import Mask
 from keras_nas.layers import subsample
 
+# As XLA_FLAGS: JAX spends most of a test in compiling small operations.
+FAST_COMPILATION = (
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true"
+)
+
 COST_PARTS = ("macs", "pool", "kernels", "biases", "norm")
 
 

@@ -1,4 +1,6 @@
-"""Every test begins with the same seed, whatever ran before it."""
+"""What holds for every test: its seed, and how garbage is collected."""
+
+import gc
 
 import keras
 import pytest
@@ -6,4 +8,16 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def same_seed():
+    """Begins every test with the same seed, whatever ran before it."""
     keras.utils.set_random_seed(0)
+
+
+def pytest_collection_finish(session):
+    """Exempts all objects so far, which stay, from garbage collection.
+
+    TensorFlow's converter looks through all objects in each conversion, and
+    Python does again and again while functions are traced.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

@@ -12,6 +12,7 @@ import argparse
 
 import keras_nas
 from keras_nas import spaces
+from keras_nas.export.latency import measure_latencies
 
 
 def measure(arguments):
@@ -24,9 +25,7 @@ def measure(arguments):
     space = spaces.find_space(arguments.space)
     supernet = space.supernet(arguments.classes)
     largest = space.build(space.biggest(), arguments.classes)
-    return keras_nas.measure_latency(supernet, *runs).merge(
-        keras_nas.measure_latency(largest, *runs)
-    )
+    return measure_latencies([supernet, largest], *runs)
 
 
 def main(argv=None):

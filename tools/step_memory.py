@@ -4,8 +4,9 @@ A step is forward, backward and the update of all weights by SGD with momentum,
 one `tf.function` that XLA does not compile. The memory is that of a process: the
 largest resident memory during the steps, less that before them, after a step on
 two images, when it holds TensorFlow, the traced function and the weights. What
-tracing itself takes is in neither. Only Linux tells these. The seconds are the
-median over the steps.
+tracing itself takes is in neither. Only Linux tells these. TensorFlow runs one
+operation at a time there, and each tensor is given back at once, which takes
+time: the seconds, the median over the steps, are measured in another process.
 
 For TPUs, it is the memory that XLA's compiler plans for the same step under
 JAX. That needs no TPU, but the packages jax and libtpu.
@@ -28,6 +29,14 @@ from keras_nas.layers import running_child
 from tools import option_benchmarks as shared
 
 _VARIABLES = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+# Tensors come from the system, not from the free memory of the process, of
+# which more or less stays resident by chance.
+_MEMORY_VARIABLES = {
+    **_VARIABLES,
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
 
 # The compiler must not look for a TPU.
 _TPU_VARIABLES = {
@@ -58,8 +67,16 @@ def measure(tool, sizes, cells, tpu):
     planned = [{}] * len(cells)
     if tpu:
         planned = _run(tool, sizes, cells, _TPU_VARIABLES)
-    measured = [_run(tool, sizes, [cell], _VARIABLES)[0] for cell in cells]
-    return [{**a, **b} for a, b in zip(measured, planned, strict=True)]
+    return [
+        _measure_cell(tool, sizes, cell) | plan
+        for cell, plan in zip(cells, planned, strict=True)
+    ]
+
+
+def _measure_cell(tool, sizes, cell):
+    (timed,) = _run(tool, sizes, [cell], _VARIABLES)
+    (held,) = _run(tool, sizes, [cell], _MEMORY_VARIABLES)
+    return timed | {key: held[key] for key in ("peak", "before")}
 
 
 def _run(tool, sizes, cells, variables):

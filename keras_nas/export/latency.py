@@ -64,9 +64,25 @@ def measure_latency(model, num_threads=1, num_runs=200, num_warmup_runs=20):
     >>> table.microseconds > 0
     True
     """
+    return measure_latencies([model], num_threads, num_runs, num_warmup_runs)
+
+
+def measure_latencies(models, num_threads=1, num_runs=200, num_warmup_runs=20):
+    """Measures the layers of several models, equal ones of all models once.
+
+    Args:
+        models: List of models as `measure_latency` takes them.
+        num_threads: As for `measure_latency`.
+        num_runs: As for `measure_latency`.
+        num_warmup_runs: As for `measure_latency`.
+
+    Returns:
+        A `keras_nas.LatencyTable` with the layers of all models. Where several
+        know a layer, the first counts.
+    """
     check_tensorflow_backend("measure_latency")
-    check_model(model)
-    flow = flow_of(model)
+    for model in models:
+        check_model(model)
     settings = {
         "num_threads": num_threads,
         "num_runs": num_runs,
@@ -74,6 +90,22 @@ def measure_latency(model, num_threads=1, num_runs=200, num_warmup_runs=20):
         "method": _METHOD,
     }
     layers, known = {}, {}
+    for model in models:
+        layers = {**_layers_of(model, settings, known), **layers}
+    facts = environment()
+    return LatencyTable(layers, facts["machine"], facts["versions"], settings)
+
+
+def _layers_of(model, settings, known):
+    """Returns the entries of a model's layers.
+
+    Args:
+        model: A Keras model.
+        settings: Keyword arguments of `benchmark_litert`.
+        known: Dictionary from descriptions of calls to microseconds, which is
+            added to.
+    """
+    layers, flow = {}, flow_of(model)
     with tempfile.TemporaryDirectory() as folder:
         for node, parts in node_costs(flow, Whole()):
             if not parts["macs"]:
@@ -88,8 +120,7 @@ def measure_latency(model, num_threads=1, num_runs=200, num_warmup_runs=20):
             )
             entry["macs"] += parts["macs"]
             entry["microseconds"] += known[key]
-    facts = environment()
-    return LatencyTable(layers, facts["machine"], facts["versions"], settings)
+    return layers
 
 
 def _arguments(node):

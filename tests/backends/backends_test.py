@@ -9,13 +9,10 @@ import sys
 
 import pytest
 
+from tests.common import FAST_COMPILATION
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _BACKENDS = ("tensorflow", "jax", "torch")
-# JAX spends most of the test in compiling small operations.
-_FAST_COMPILATION = (
-    "--xla_backend_optimization_level=0 "
-    "--xla_llvm_disable_expensive_passes=true"
-)
 
 
 @pytest.mark.parametrize("backend", _BACKENDS)
@@ -29,7 +26,7 @@ def test_search_and_slice(backend):
             **os.environ,
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
-            "XLA_FLAGS": _FAST_COMPILATION,
+            "XLA_FLAGS": FAST_COMPILATION,
         },
         capture_output=True,
         text=True,

@@ -7,10 +7,13 @@ import keras
 import pytest
 
 import keras_nas
+from experiments.atomnas import AtomNAS
 from keras_nas import spaces
 from tests.experiments import binaries
 
 run = functools.partial(binaries.run, "atomnas")
+BLOCK = dict(type="conv", kernel=3, stride=1, act="relu", bias=False)
+BLOCKS = [{**BLOCK, "cin": 3, "cout": 8}, {**BLOCK, "cin": 8, "cout": 8}]
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +67,12 @@ def test_the_trained_supernet_comes_back_from_its_file(output_dir):
 
 
 def test_any_network_and_a_strength(tmp_path):
-    folder = tmp_path / "run"
+    folder, network = tmp_path / "run", tmp_path / "network.keras"
+    spaces.build_from_blocks(BLOCKS, (8, 8, 3), 10).save(network)
     result = run(
         "--preset=smoke",
         f"--output_dir={folder}",
-        "--space=residual",
+        f"--space={network}",
         "--strength=0.01",
         "--search_epochs=1",
     )
@@ -80,14 +84,21 @@ def test_any_network_and_a_strength(tmp_path):
 
 REFUSED = [
     (["--space=no_such_space"], "no_such_space"),
-    (["--space=smoke_mbconv"], "flag --space"),
-    (["--image_size=16"], "flag --image_size"),
-    (["--target=1e-6"], "out of reach"),
     (["--ramp=2"], "argument `ramp`"),
-    (["--threshold=-1"], "argument `threshold`"),
-    (["--normalization=max"], "argument `normalization`"),
+]
+
+REFUSED_SETTINGS = [
+    ({"space": "smoke_mbconv"}, "flag --space"),
+    ({"image_size": 16}, "flag --image_size"),
+    ({"target": 1e-06}, "out of reach"),
+    ({"threshold": -1}, "argument `threshold`"),
+    ({"normalization": "max"}, "argument `normalization`"),
 ]
 
 
 def test_bad_flags_fail_before_anything_is_trained(tmp_path):
     binaries.assert_refused("atomnas", tmp_path, REFUSED)
+
+
+def test_settings_that_do_not_fit_are_refused():
+    binaries.assert_settings_refused(AtomNAS(), REFUSED_SETTINGS)

@@ -1,9 +1,18 @@
 """Running the experiments' binaries as a user does."""
 
+import dataclasses
+import functools
 import json
 import os
+import re
 import subprocess
 import sys
+import types
+
+import pytest
+import tensorflow as tf
+
+from experiments import pipeline
 
 FILES = (
     "architecture.json",
@@ -16,40 +25,44 @@ FILES = (
 )
 
 
-def run(module, *flags):
+def run_alone(module, *flags):
     """Runs `python -m experiments.<module>`; returns the finished process."""
-    return _python("-m", f"experiments.{module}", *flags)
-
-
-def run_each(module, folder, cases):
-    """Does what `run` does for each list of flags, with one import for all.
-
-    Args:
-        module: String, the name of the binary's module.
-        folder: Path of a folder for a file of the flags.
-        cases: List of lists of flags.
-
-    Returns:
-        List of finished processes.
-    """
-    path = folder / "cases.json"
-    path.write_text(json.dumps(cases))
-    result = _python("-m", "tests.experiments.run_each", module, str(path))
-    assert result.returncode == 0, result.stderr[-3000:]
-    return [
-        subprocess.CompletedProcess(flags, *ended)
-        for flags, ended in zip(cases, json.loads(result.stdout), strict=True)
-    ]
-
-
-def _python(*arguments):
     return subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", f"experiments.{module}", *flags],
         capture_output=True,
         text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=_environment(),
         check=False,
     )
+
+
+def run(module, *flags):
+    """Does what `run_alone` does, but imports TensorFlow once for all runs.
+
+    Each is a process of its own all the same, as `run_each` says.
+    """
+    server = _server()
+    server.stdin.write(f"{json.dumps([module, flags])}\n")
+    server.stdin.flush()
+    answer = server.stdout.readline()
+    assert answer, "tests.experiments.run_each has ended"
+    return subprocess.CompletedProcess(flags, *json.loads(answer))
+
+
+@functools.cache
+def _server():
+    """Starts what runs binaries; it ends when this process does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.experiments.run_each"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(),
+    )
+
+
+def _environment():
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def assert_refused(module, folder, cases):
@@ -60,17 +73,41 @@ def assert_refused(module, folder, cases):
         folder: Path of a folder for the runs.
         cases: List of `(flags, message)`.
     """
-    runs = [
-        ["--preset=smoke", f"--output_dir={folder / str(index)}", *flags]
-        for index, (flags, _) in enumerate(cases)
-    ]
-    results = run_each(module, folder, runs)
-    for result, (flags, message) in zip(results, cases, strict=True):
+    for index, (flags, message) in enumerate(cases):
+        output_dir = f"--output_dir={folder / str(index)}"
+        result = run(module, "--preset=smoke", output_dir, *flags)
         assert result.returncode != 0, flags
         assert message in result.stderr, flags
         assert "Traceback" not in result.stderr, flags
     assert not list(folder.glob("*/stages/*"))
     assert not list(folder.glob("*/checkpoints"))
+
+
+def assert_settings_refused(method, cases):
+    """Settings that fit no search fail when it is made, with a message.
+
+    That is what a binary does before it trains, and writes the messages of;
+    `assert_refused` checks with some flags that it does.
+
+    Args:
+        method: A `Method`.
+        cases: List of `(dictionary of a preset's fields, message)`.
+    """
+    for change, message in cases:
+        preset = dataclasses.replace(method.presets["smoke"], **change)
+        size = preset.image_size
+        context = pipeline.Context(
+            run=types.SimpleNamespace(path="no_such_folder/{}".format),
+            preset=preset,
+            seed=0,
+            data=types.SimpleNamespace(
+                num_classes=10, input_shape=(size, size, 3)
+            ),
+            strategy=tf.distribute.get_strategy(),
+            load=None,
+        )
+        with pytest.raises(ValueError, match=re.escape(message)):
+            method.new_search(context)
 
 
 def assert_complete(output_dir):

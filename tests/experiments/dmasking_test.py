@@ -2,12 +2,14 @@
 
 import functools
 import json
+import shutil
 
 import keras
 import numpy as np
 import pytest
 
 import keras_nas
+from experiments.dmasking import DMaskingNAS
 from keras_nas import spaces
 from keras_nas.layers import subsample
 from tests.experiments import binaries
@@ -55,11 +57,15 @@ def test_the_supernet_comes_back_from_its_file(output_dir):
     np.testing.assert_allclose(supernet(images), sliced(small), atol=1e-5)
 
 
-def test_a_budget_of_latency(tmp_path):
+def test_a_budget_of_latency(tmp_path, output_dir):
     """A share of what the table says, from the table to the report."""
     path = tmp_path / "table.json"
     measure_latency.main(["--space=smoke_mbconv", "--num_runs=20", str(path)])
     folder = tmp_path / "run"
+    # The full network is trained alike whatever the budget is.
+    (folder / "stages").mkdir(parents=True)
+    for file in ("full.keras", "stages/full.json"):
+        shutil.copy(output_dir / file, folder / file)
     result = run(
         "--preset=smoke",
         "--cost=latency",
@@ -89,15 +95,22 @@ def test_a_budget_of_latency(tmp_path):
 
 REFUSED = [
     (["--space=no_such_space"], "no_such_space"),
-    (["--space=smoke_atom_nas"], "smoke_atom_nas, of type AtomNASSpace"),
-    (["--image_size=16"], "flag --image_size"),
-    (["--target=1e-6", "--cost=params"], "out of reach"),
-    (["--cost=joules"], "flag --cost"),
-    (["--cost=latency"], "flag --latency_table"),
-    (["--weights_epochs=-1"], "argument `warmup_epochs`"),
     (["--temperature=0"], "argument `temperature`"),
+]
+
+REFUSED_SETTINGS = [
+    ({"space": "smoke_atom_nas"}, "smoke_atom_nas, of type AtomNASSpace"),
+    ({"image_size": 16}, "flag --image_size"),
+    ({"target": 1e-06, "cost": "params"}, "out of reach"),
+    ({"cost": "joules"}, "flag --cost"),
+    ({"cost": "latency"}, "flag --latency_table"),
+    ({"weights_epochs": -1}, "argument `warmup_epochs`"),
 ]
 
 
 def test_bad_flags_fail_before_anything_is_trained(tmp_path):
     binaries.assert_refused("dmasking", tmp_path, REFUSED)
+
+
+def test_settings_that_do_not_fit_are_refused():
+    binaries.assert_settings_refused(DMaskingNAS(), REFUSED_SETTINGS)

@@ -8,6 +8,7 @@ import keras
 import pytest
 
 import keras_nas
+from experiments.figs import FiGS
 from tests.experiments import binaries
 
 run = functools.partial(binaries.run, "figs")
@@ -16,7 +17,9 @@ run = functools.partial(binaries.run, "figs")
 @pytest.fixture(scope="module")
 def output_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("figs") / "run"
-    result = run("--preset=smoke", f"--output_dir={folder}")
+    result = binaries.run_alone(
+        "figs", "--preset=smoke", f"--output_dir={folder}"
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return folder
 
@@ -42,11 +45,11 @@ def test_results_agree_with_the_files(output_dir):
     assert keras_nas.decided_cost(masked, architecture).macs == cost.macs
 
 
-def test_finished_run_is_left_as_it_is(output_dir, tmp_path):
+def test_finished_run_is_left_as_it_is(output_dir):
     before = (output_dir / "model.tflite").stat().st_mtime_ns
     flags = ["--preset=smoke", f"--output_dir={output_dir}"]
-    again, other, usage = binaries.run_each(
-        "figs", tmp_path, [flags, [*flags, "--target=0.45"], ["--help"]]
+    again, other, usage = (
+        run(*f) for f in (flags, [*flags, "--target=0.45"], ["--help"])
     )
     assert again.returncode == 0
     assert "Finished before" in again.stdout
@@ -74,13 +77,16 @@ def test_stopped_run_goes_on_from_its_last_stage(output_dir):
 
 REFUSED = [
     (["--target=1000000000000"], "argument `target`"),
-    (["--target=0.000001"], "out of reach"),
     (["--dataset=no_such_data"], "no_such_data"),
-    (["--model=no_such_net"], "no_such_net"),
     (["--model=missing.keras"], "does not exist"),
-    (["--temperature=0"], "argument `temperature`"),
+]
+
+REFUSED_SETTINGS = [
+    ({"target": 1e-6}, "out of reach"),
+    ({"model": "no_such_net"}, "no_such_net"),
+    ({"temperature": 0.0}, "argument `temperature`"),
     (
-        ["--cost=latency", "--latency_table=missing.json"],
+        {"cost": "latency", "latency_table": "missing.json"},
         "'missing.json', where there is none",
     ),
 ]
@@ -91,3 +97,7 @@ def test_bad_flags_fail_before_anything_is_trained(tmp_path):
     blocked.write_text("")
     no_folder = ([f"--output_dir={blocked / 'o'}"], "flag --output_dir")
     binaries.assert_refused("figs", tmp_path, [*REFUSED, no_folder])
+
+
+def test_settings_that_do_not_fit_are_refused():
+    binaries.assert_settings_refused(FiGS(), REFUSED_SETTINGS)

@@ -1,12 +1,14 @@
-"""Runs a binary for each of several lists of flags; imports happen once.
+"""Runs binaries for lists of flags, one after the other; imports happen once.
 
-    python -m tests.experiments.run_each MODULE FILE
+    python -m tests.experiments.run_each
 
-FILE is JSON, a list of lists of flags. Each run is a process of its own, forked
-from one that has imported what they share and has computed nothing. Writes
-their exit codes and output as JSON to stdout.
+reads lines from stdin, each JSON of the name of a module of `experiments` and a
+list of flags, and writes a line for each to stdout, JSON of the exit code and
+the output. Each run is a process of its own, forked from one that has imported
+what they share and has computed nothing.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -20,6 +22,8 @@ def _start(module, flags, stdout, stderr):
     """Returns the id of a new process that runs the binary."""
     process = os.fork()
     if process == 0:
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), 0)
         os.dup2(stdout.fileno(), 1)
         os.dup2(stderr.fileno(), 2)
         sys.argv[1:] = flags
@@ -35,17 +39,16 @@ def _text(file):
     return file.read().decode()
 
 
-def main(module, path):
-    results = []
-    with open(path) as file:
-        cases = json.load(file)
-    for flags in cases:
+def main():
+    gc.freeze()
+    # Not by iterating over lines, which would read ahead.
+    while line := sys.stdin.readline():
+        module, flags = json.loads(line)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             _, status = os.waitpid(_start(module, flags, out, err), 0)
             code = os.waitstatus_to_exitcode(status)
-            results.append([code, _text(out), _text(err)])
-    json.dump(results, sys.stdout)
+            print(json.dumps([code, _text(out), _text(err)]), flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from keras_nas import Architecture
@@ -42,11 +43,13 @@ def built(mask, channels):
 def steps(mask, number):
     """Returns the weights g of some training steps, `(number, options)`."""
     ones = np.ones((1, mask.options[-1]), "float32")
-    draws = []
-    for _ in range(number):
+
+    @tf.function
+    def step():
         mask(ones, training=True)
-        draws.append(to_numpy(mask.weights_of_options()))
-    return np.array(draws)
+        return mask.weights_of_options()
+
+    return np.array([to_numpy(step()) for _ in range(number)])
 
 
 def test_the_largest_weight_is_a_draw_of_the_softmax():

@@ -39,7 +39,7 @@ from tests.common import run
 from tests.slicing import choice_recipes
 from tests.slicing.networks import names
 
-EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "100")) // 4
+EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "48")) // 4
 SEED = os.environ.get("KERAS_NAS_FUZZ_SEED")
 
 LEAVES = (

@@ -28,7 +28,7 @@ from tests.common import run
 from tests.slicing import recipes
 from tests.slicing.atoms import scales_of
 
-EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "170"))
+EXAMPLES = int(os.environ.get("KERAS_NAS_FUZZ_EXAMPLES", "85"))
 SEED = os.environ.get("KERAS_NAS_FUZZ_SEED")
 
 MASKS = [name for name in recipes.OPERATIONS if "mask" in name]

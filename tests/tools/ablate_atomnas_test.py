@@ -22,7 +22,7 @@ def test_both_accuracies_are_of_one_network_within_the_target(tmp_path):
 
 
 def test_costs_of_shrinking_are_sums_over_epochs(tmp_path):
-    preset = dataclasses.replace(SMOKE, search_epochs=2, train_epochs=2)
+    preset = dataclasses.replace(SMOKE, search_epochs=2, validation_freq=2)
     results = benchmark_shrinking.measure(preset, seed=0, folder=tmp_path)
     decided = results["macs"] / 105_792
     ratio = sum(results["trained_cost"]) / 2 / decided

@@ -10,6 +10,7 @@ import pytest
 import keras_nas
 from keras_nas import spaces
 from tests.common import COST_PARTS
+from tests.common import FAST_COMPILATION
 from tests.common import masks_of
 from tests.common import randomize
 from tools import benchmark_channel_options as benchmark
@@ -89,9 +90,13 @@ def test_both_choose_among_the_same_numbers(options):
     assert len(mask.options) == options
 
 
-def test_masked_memory_is_flat_and_conventional_memory_grows(tmp_path, capfd):
+def test_masked_memory_is_flat_and_conventional_memory_grows(
+    tmp_path, capfd, monkeypatch
+):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("not installed: pip install 'keras_nas[jax]'")
+    # What LLVM makes of a plan does not change its memory, but takes long.
+    monkeypatch.setenv("XLA_FLAGS", FAST_COMPILATION)
     path, picture = tmp_path / "made" / "rows.json", tmp_path / "rows.png"
     arguments = "--options 1 2 --blocks 2 --channels 8 --image_size 16"
     benchmark.main(

@@ -4,7 +4,11 @@ import json
 
 import pytest
 
+from keras_nas import spaces
 from tools import compare_latency
+
+BLOCK = dict(type="conv", kernel=3, stride=1, act="relu", bias=False)
+BLOCKS = [{**BLOCK, "cin": 3, "cout": 8}, {**BLOCK, "cin": 8, "cout": 8}]
 
 
 def test_agreement_of_rows_by_hand():
@@ -23,14 +27,14 @@ def test_agreement_of_rows_by_hand():
     assert facts["mean_ratio"] == pytest.approx(5 / 3)
 
 
-@pytest.mark.parametrize(
-    "what", [["--space=smoke_mbconv"], ["--model=residual", "--image_size=8"]]
-)
+@pytest.mark.parametrize("what", ["--space=smoke_mbconv", "--model={}"])
 def test_rows_of_networks(what, tmp_path, capsys):
-    path = tmp_path / "latency.json"
+    path, network = tmp_path / "latency.json", tmp_path / "network.keras"
+    spaces.build_from_blocks(BLOCKS, (8, 8, 3), 10).save(network)
     compare_latency.main(
         [
-            *what,
+            what.format(network),
+            "--image_size=8",
             "--number=3",
             "--turns=1",
             f"--json={path}",
