@@ -1,12 +1,13 @@
 """Memory and time of a training step, of models one process each.
 
 A step is forward, backward and the update of all weights by SGD with momentum,
-one `tf.function` that XLA does not compile. The memory is that of a process: the
-largest resident memory during the steps, less that before them, after a step on
-two images, when it holds TensorFlow, the traced function and the weights. What
-tracing itself takes is in neither. Only Linux tells these. TensorFlow runs one
-operation at a time there, and each tensor is given back at once, which takes
-time: the seconds, the median over the steps, are measured in another process.
+one `tf.function` that XLA does not compile. The memory is that of a process:
+the largest resident memory during the steps, less that before them, after a
+step on two images, when it holds TensorFlow, the traced function and the
+weights. What tracing itself takes is in neither. Only Linux tells these.
+TensorFlow runs one operation at a time there, and each tensor is given back at
+once, which takes time: the seconds, the median over the steps, are measured in
+another process.
 
 For TPUs, it is the memory that XLA's compiler plans for the same step under
 JAX. That needs no TPU, but the packages jax and libtpu.
