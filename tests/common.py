@@ -11,6 +11,7 @@ from keras_nas import LogisticSigmoidMask
 from keras_nas import count_cost
 from keras_nas import decided_cost
 from keras_nas import slice_model
+from keras_nas import spaces
 from keras_nas.graph import flow_of
 from keras_nas.layers import Mask
 from keras_nas.layers import subsample
@@ -111,6 +112,13 @@ def architecture_of(model):
     """Returns the decisions of a model's masks."""
     decisions = {m.name: m.decision() for m in deciders_of(model)}
     return Architecture(model.name, decisions)
+
+
+def two_convolutions(size, channels, classes):
+    """Returns a plain network of two convolutions of so many channels."""
+    block = dict(type="conv", kernel=3, stride=1, act="relu", bias=False)
+    blocks = [{**block, "cin": n, "cout": channels} for n in (3, channels)]
+    return spaces.build_from_blocks(blocks, (size, size, 3), classes)
 
 
 def inputs_for(model, batch=2, seed=0):

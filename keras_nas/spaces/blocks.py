@@ -171,14 +171,17 @@ def _ir_pool_block(x, name, norm, block):
     return layers.Flatten(name=f"{name}_flatten")(x) if block["flatten"] else x
 
 
-def _conv_norm(
-    x, name, norm, filters, act=None, kernel_size=1, strides=1, **kwargs
-):
-    if kernel_size == 1 and strides > 1:
-        x, strides = subsample(strides, name)(x), 1
-    kwargs = {"padding": "same", "use_bias": False, **kwargs}
-    x = layers.Conv2D(filters, kernel_size, strides, name=name, **kwargs)(x)
+def _conv_norm(x, name, norm, filters, act=None, kernel_size=1, **kwargs):
+    x = convolution(x, name, filters, kernel_size, **kwargs)
     return _norm_act(x, name, norm, act)
+
+
+def convolution(x, name, filters, kernel_size=1, strides=1, **kwargs):
+    """Returns the output of a convolution as the blocks have it."""
+    if kernel_size == 1 and strides > 1:
+        x, strides = subsampling(strides, f"{name}_subsample")(x), 1
+    kwargs = {"padding": "same", "use_bias": False, **kwargs}
+    return layers.Conv2D(filters, kernel_size, strides, name=name, **kwargs)(x)
 
 
 def _depthwise(x, name, norm, kernel_size, block):
@@ -194,14 +197,13 @@ def _depthwise(x, name, norm, kernel_size, block):
     ).inline(x)
 
 
-def subsample(strides, name):
+def subsampling(strides, name):
     """Returns a layer that keeps each of some positions, for a 1x1 convolution.
 
     A convolution with strides would compute the same. But its gradient, by
     oneDNN (in TensorFlow 2.21), writes where it must not if the input has few
     channels and many positions (12 channels of 64x64), which ends the process.
     """
-    name = f"{name}_subsample"
     return layers.AveragePooling2D(1, strides, padding="same", name=name)
 
 

@@ -17,7 +17,7 @@ from keras_nas.layers import ElasticSplitAttention
 from keras_nas.layers import ElasticSwitch
 from keras_nas.layers import ElasticZeros
 from keras_nas.spaces.block_schema import ACTIVATIONS
-from keras_nas.spaces.blocks import subsample
+from keras_nas.spaces.blocks import subsampling
 
 
 def build_supernet(
@@ -206,16 +206,15 @@ class _Builder:
 
     def skip(self, name, channels, stride):
         """Returns a block that does nothing but change the shape."""
-        convolution = self.conv_norm(
+        parts = self.conv_norm(
             f"{name}_conv",
             self.mask(f"{name}_conv", channels),
             channels.options[-1],
         )
-        activation = layers.ReLU(name=f"{name}_act")
-        subsampled = [subsample(stride, f"{name}_conv")] if stride > 1 else []
-        return keras.Sequential(
-            [*subsampled, *convolution, activation], name=name
-        )
+        if stride > 1:
+            parts.insert(0, subsampling(stride, f"{name}_conv_subsample"))
+        parts.append(layers.ReLU(name=f"{name}_act"))
+        return keras.Sequential(parts, name=name)
 
     def body(
         self,

@@ -10,6 +10,7 @@ from keras_nas.layers import ChannelMask
 from keras_nas.layers import ResolutionSubsample
 from keras_nas.layers.multiples import se_hidden
 from keras_nas.spaces.block_schema import ACTIVATIONS
+from keras_nas.spaces.blocks import convolution
 from keras_nas.spaces.mbconv_parts import BLOCK_TYPES
 from keras_nas.spaces.mbconv_parts import IRPool
 
@@ -219,11 +220,8 @@ class _Builder:
             x = _squeeze_excite(x, f"{name}_se", act, squeezed)
         return self.conv_norm(x, f"{name}_project", channels)
 
-    def conv_norm(
-        self, x, name, filters, act=None, mask=None, kernel_size=1, **kwargs
-    ):
-        kwargs = {"padding": "same", "use_bias": False, **kwargs}
-        x = layers.Conv2D(filters, kernel_size, name=name, **kwargs)(x)
+    def conv_norm(self, x, name, filters, act=None, mask=None, **kwargs):
+        x = convolution(x, name, filters, **kwargs)
         return self.norm_act(x, name, act, mask)
 
     def norm_act(self, x, name, act, mask):

@@ -9,11 +9,10 @@ import pytest
 import keras_nas
 from experiments.atomnas import AtomNAS
 from keras_nas import spaces
+from tests.common import two_convolutions
 from tests.experiments import binaries
 
 run = functools.partial(binaries.run, "atomnas")
-BLOCK = dict(type="conv", kernel=3, stride=1, act="relu", bias=False)
-BLOCKS = [{**BLOCK, "cin": 3, "cout": 8}, {**BLOCK, "cin": 8, "cout": 8}]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def test_the_trained_supernet_comes_back_from_its_file(output_dir):
 
 def test_any_network_and_a_strength(tmp_path):
     folder, network = tmp_path / "run", tmp_path / "network.keras"
-    spaces.build_from_blocks(BLOCKS, (8, 8, 3), 10).save(network)
+    two_convolutions(8, 8, 10).save(network)
     result = run(
         "--preset=smoke",
         f"--output_dir={folder}",

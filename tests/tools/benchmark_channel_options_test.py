@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import keras_nas
-from keras_nas import spaces
 from tests.common import COST_PARTS
 from tests.common import FAST_COMPILATION
 from tests.common import masks_of
 from tests.common import randomize
+from tests.common import two_convolutions
 from tools import benchmark_channel_options as benchmark
 
 _PNG = b"\x89PNG"
@@ -64,9 +64,7 @@ def test_shared_weights_make_a_mask_of_the_conventional_block():
 
 @_ONE_OPTION
 def test_one_masked_option_costs_what_the_plain_network_costs():
-    block = dict(type="conv", kernel=3, stride=1, act="relu", bias=False)
-    blocks = [{**block, "cin": 3, "cout": 4}, {**block, "cin": 4, "cout": 4}]
-    plain = spaces.build_from_blocks(blocks, (6, 6, 3), benchmark.CLASSES)
+    plain = two_convolutions(6, 4, benchmark.CLASSES)
     expected = keras_nas.count_cost(plain)
     for options in (1, 4):
         masked = build("masked", options, blocks=2)

@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from keras_nas import spaces
+from tests.common import two_convolutions
 from tools import compare_latency
-
-BLOCK = dict(type="conv", kernel=3, stride=1, act="relu", bias=False)
-BLOCKS = [{**BLOCK, "cin": 3, "cout": 8}, {**BLOCK, "cin": 8, "cout": 8}]
 
 
 def test_agreement_of_rows_by_hand():
@@ -30,7 +27,7 @@ def test_agreement_of_rows_by_hand():
 @pytest.mark.parametrize("what", ["--space=smoke_mbconv", "--model={}"])
 def test_rows_of_networks(what, tmp_path, capsys):
     path, network = tmp_path / "latency.json", tmp_path / "network.keras"
-    spaces.build_from_blocks(BLOCKS, (8, 8, 3), 10).save(network)
+    two_convolutions(8, 8, 10).save(network)
     compare_latency.main(
         [
             what.format(network),
