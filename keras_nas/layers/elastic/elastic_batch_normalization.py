@@ -4,6 +4,8 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_nas.layers.elastic.batch_statistics import affine
+from keras_nas.layers.elastic.batch_statistics import moments
 from keras_nas.layers.elastic.elastic_channels import first_channels
 from keras_nas.layers.elastic.slices import channels_of
 
@@ -72,16 +74,18 @@ class ElasticBatchNormalization(layers.BatchNormalization):
         )
         mean, variance = moving
         if training and self.trainable:
-            mean, variance = self._moments(x, mask)
+            if mask is None and not self.synchronized:
+                mean, variance = moments(x, self._reduction_axes)
+            else:
+                mean, variance = self._moments(x, mask)
             if self.accumulates:
                 self._accumulate(moving, (mean, variance))
         scale = ops.rsqrt(variance + self.epsilon)
         scale = scale if gamma is None else scale * gamma
         offset = -mean * scale
         offset = offset if beta is None else offset + beta
-        shape = [1] * len(x.shape)
-        shape[self.axis] = -1  # Keras' own function knows static shapes only.
-        outputs = x * ops.reshape(scale, shape) + ops.reshape(offset, shape)
+        # Keras' own function knows static shapes only.
+        outputs = affine(x, scale, offset, self._reduction_axes)
         return ops.cast(outputs, self.compute_dtype)
 
     def _first(self, variable, channels, dtype):
