@@ -18,7 +18,7 @@ class SqueezeExcite(layers.Layer):
     splits u_q are summed up by the weights of a softmax over them, for each
     channel:
 
-        g = mean(sum_q u_q),    z = act(W g + b),
+        g = sum_q mean(u_q),    z = act(W g + b),
         a = softmax_q(W_q z + b_q),    y = sum_q a_q u_q.
 
     Args:
@@ -93,15 +93,19 @@ class SqueezeExcite(layers.Layer):
         """Makes the layers inside, for a number of channels."""
         form = {"data_format": self.data_format}
         is_split = self.splits > 1
+        numbers = suffixes(self.splits)
+        self.pool = [
+            self._layer(
+                layers.GlobalAveragePooling2D, f"pool{n}", keepdims=True, **form
+            )
+            for n in numbers
+        ]
         self.sum = self._layer(layers.Add, "sum") if is_split else None
-        self.pool = self._layer(
-            layers.GlobalAveragePooling2D, "pool", keepdims=True, **form
-        )
         is_layer = isinstance(self.activation, layers.Layer)
         activation = None if is_layer else self.activation
         hidden = self.hidden or se_hidden(channels)
         self.reduce = self._reduce("reduce", hidden, activation)
-        gate, numbers = None if is_split else self.gate, suffixes(self.splits)
+        gate = None if is_split else self.gate
         self.expand = [
             self._expand(f"expand{n}", channels, gate) for n in numbers
         ]
@@ -154,13 +158,21 @@ class SqueezeExcite(layers.Layer):
     def _close_hidden(self, hidden, **told):
         return hidden
 
+    def _scale(self, maps, gates):
+        scaled = [
+            scale([u, gate])
+            for scale, u, gate in zip(self.scale, maps, gates, strict=True)
+        ]
+        return scaled[0] if self.add is None else self.add(scaled)
+
     def call(self, inputs, training=None):
         return self._run(inputs, training=training)
 
     def _run(self, inputs, **told):
         maps = inputs if self.splits > 1 else [inputs]
-        total = maps[0] if self.sum is None else self.sum(maps)
-        hidden = self.reduce(self.pool(total), **told)
+        means = [pool(u) for pool, u in zip(self.pool, maps, strict=True)]
+        total = means[0] if self.sum is None else self.sum(means)
+        hidden = self.reduce(total, **told)
         if isinstance(self.activation, layers.Layer):
             hidden = self.activation(hidden, **told)
         hidden = self._close_hidden(hidden, **told)
@@ -168,11 +180,7 @@ class SqueezeExcite(layers.Layer):
         if self.splits > 1:
             shares = self.softmax(self.concat(gates))
             gates = [take(shares) for take in self.take]
-        scaled = [
-            scale([u, gate])
-            for scale, u, gate in zip(self.scale, maps, gates, strict=True)
-        ]
-        return scaled[0] if self.add is None else self.add(scaled)
+        return self._scale(maps, gates)
 
     def inline(self, inputs):
         """Returns the output, computed by the layers inside alone.

@@ -4,10 +4,10 @@ import keras
 from keras import layers
 from keras import ops
 
-from keras_nas.layers.elastic.batch_statistics import affine
-from keras_nas.layers.elastic.batch_statistics import moments
 from keras_nas.layers.elastic.elastic_channels import first_channels
 from keras_nas.layers.elastic.slices import channels_of
+from keras_nas.layers.elastic.small_gradients import affine
+from keras_nas.layers.elastic.small_gradients import moments
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")

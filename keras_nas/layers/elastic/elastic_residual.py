@@ -111,7 +111,8 @@ class ElasticResidual(layers.Layer):
             return x + y if matches else y
         if self.execution == "masked":
             return x * ops.cast(matches, x.dtype) + y
-        return ops.cond(matches, lambda: x + y, lambda: y)
+        # Gradients of zero would be made in the forward pass, and stay.
+        return ops.cond(matches, lambda: x + y, lambda: y + ops.sum(x[:0]))
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[1])

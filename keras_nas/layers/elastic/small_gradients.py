@@ -1,0 +1,105 @@
+"""Functions that keep little for the backward pass.
+
+TensorFlow's own gradients ask for the shapes of tensors that they do not need
+else, and a branch of a switch keeps the whole tensors for that.
+"""
+
+import keras
+from keras import ops
+
+
+def moments(inputs, axes):
+    """Returns mean and variance over some axes.
+
+    Args:
+        inputs: Float tensor.
+        axes: List of integers, all axes but one.
+
+    Returns:
+        Two tensors with one axis.
+    """
+
+    @ops.custom_gradient
+    def function(x):
+        mean, variance = ops.moments(x, axes=axes)
+
+        def gradient(*args, upstream=None):
+            of_mean, of_variance = _flat(args, upstream)
+            shape, number = ops.shape(x), 1
+            for axis in axes:
+                number = number * shape[axis]
+            # Nothing here of x alone, which would run in the forward pass.
+            slope = of_variance * (2.0 / ops.cast(number, x.dtype))
+            start = of_mean / ops.cast(number, x.dtype) - slope * mean
+            return _along(slope, x, axes) * x + _along(start, x, axes)
+
+        return (mean, variance), gradient
+
+    return function(inputs)
+
+
+def affine(inputs, scale, offset, axes):
+    """Returns the inputs, scaled and shifted along the axis that is left.
+
+    Args:
+        inputs: Float tensor.
+        scale: Tensor with one axis.
+        offset: Tensor with one axis.
+        axes: List of integers, all axes of `inputs` but that one.
+    """
+
+    @ops.custom_gradient
+    def function(x, scale, offset):
+        along = _along(scale, x, axes)
+        outputs = x * along + _along(offset, x, axes)
+
+        def gradient(*args, upstream=None):
+            (upstream,) = _flat(args, upstream)
+            return (
+                upstream * along,
+                ops.sum(upstream * x, axes),
+                ops.sum(upstream, axes),
+            )
+
+        return outputs, gradient
+
+    return function(inputs, scale, offset)
+
+
+def weighted_sum(tensors, weights, axes):
+    """Returns the sum of tensors of equal shapes, each with its weights.
+
+    Args:
+        tensors: List of float tensors.
+        weights: List of as many tensors, with the size 1 along some axes.
+        axes: List of integers, those axes.
+    """
+    number = len(tensors)
+
+    @ops.custom_gradient
+    def function(*arguments):
+        tensors, weights = arguments[:number], arguments[number:]
+        pairs = list(zip(tensors, weights, strict=True))
+        outputs = sum(x * weight for x, weight in pairs)
+
+        def gradient(*args, upstream=None):
+            (upstream,) = _flat(args, upstream)
+            of_weights = [
+                ops.sum(upstream * x, axes, keepdims=True) for x in tensors
+            ]
+            return *(upstream * weight for weight in weights), *of_weights
+
+        return outputs, gradient
+
+    return function(*tensors, *weights)
+
+
+def _flat(args, upstream):
+    """Returns the gradients of outputs, which backends pass in three ways."""
+    return keras.tree.flatten(args if upstream is None else upstream)
+
+
+def _along(values, x, axes):
+    """Returns values of one axis, in a shape that broadcasts to `x`."""
+    shape = [1 if axis in axes else -1 for axis in range(len(x.shape))]
+    return ops.reshape(values, shape)
