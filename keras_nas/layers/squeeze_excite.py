@@ -18,7 +18,7 @@ class SqueezeExcite(layers.Layer):
     splits u_q are summed up by the weights of a softmax over them, for each
     channel:
 
-        g = sum_q mean(u_q),    z = act(W g + b),
+        g = mean(sum_q u_q),    z = act(W g + b),
         a = softmax_q(W_q z + b_q),    y = sum_q a_q u_q.
 
     Args:
@@ -93,19 +93,15 @@ class SqueezeExcite(layers.Layer):
         """Makes the layers inside, for a number of channels."""
         form = {"data_format": self.data_format}
         is_split = self.splits > 1
-        numbers = suffixes(self.splits)
-        self.pool = [
-            self._layer(
-                layers.GlobalAveragePooling2D, f"pool{n}", keepdims=True, **form
-            )
-            for n in numbers
-        ]
         self.sum = self._layer(layers.Add, "sum") if is_split else None
+        self.pool = self._layer(
+            layers.GlobalAveragePooling2D, "pool", keepdims=True, **form
+        )
         is_layer = isinstance(self.activation, layers.Layer)
         activation = None if is_layer else self.activation
         hidden = self.hidden or se_hidden(channels)
         self.reduce = self._reduce("reduce", hidden, activation)
-        gate = None if is_split else self.gate
+        gate, numbers = None if is_split else self.gate, suffixes(self.splits)
         self.expand = [
             self._expand(f"expand{n}", channels, gate) for n in numbers
         ]
@@ -158,6 +154,9 @@ class SqueezeExcite(layers.Layer):
     def _close_hidden(self, hidden, **told):
         return hidden
 
+    def _mean(self, maps):
+        return self.pool(maps[0] if self.sum is None else self.sum(maps))
+
     def _scale(self, maps, gates):
         scaled = [
             scale([u, gate])
@@ -170,9 +169,7 @@ class SqueezeExcite(layers.Layer):
 
     def _run(self, inputs, **told):
         maps = inputs if self.splits > 1 else [inputs]
-        means = [pool(u) for pool, u in zip(self.pool, maps, strict=True)]
-        total = means[0] if self.sum is None else self.sum(means)
-        hidden = self.reduce(total, **told)
+        hidden = self.reduce(self._mean(maps), **told)
         if isinstance(self.activation, layers.Layer):
             hidden = self.activation(hidden, **told)
         hidden = self._close_hidden(hidden, **told)

@@ -92,10 +92,9 @@ def test_names_of_layers_of_splits():
     parts = {"expand", "depthwise5_1", "depthwise5_2"}
     names = {part + end for part in parts for end in ("", "_bn", "_act")}
     names |= {"project", "project_bn", "add"}
-    attention = {"sum", "reduce", "concat", "softmax", "add"}
-    parts = "pool", "expand", "take", "scale"
+    attention = {"sum", "pool", "reduce", "concat", "softmax", "add"}
     for split in ("_1", "_2"):
-        attention |= {f"{part}{split}" for part in parts}
+        attention |= {f"{part}{split}" for part in ("expand", "take", "scale")}
     names |= {f"se_{part}" for part in attention}
     assert names_of(model, "block1") == {f"block1_{name}" for name in names}
     assert_plain(model)

@@ -1,6 +1,7 @@
 """The tools that measure FP-NAS, in small."""
 
 import dataclasses
+import functools
 import json
 
 import keras
@@ -12,17 +13,24 @@ from keras_nas import spaces
 from keras_nas.layers import running_child
 from tools import ablate_fpnas
 from tools import benchmark_sampled_step as benchmark
+from tools import step_memory
 
 SMOKE = FPNAS["smoke"]
 
 
 def test_a_search_is_measured(tmp_path):
     preset = dataclasses.replace(
-        SMOKE, samples=2, search_epochs=2, batch_size=500, validation_freq=2
+        SMOKE,
+        samples=2,
+        search_epochs=1,
+        search_warmup_epochs=0,
+        joint_epoch=1,
+        batch_size=500,
+        validation_freq=1,
     )
     row = ablate_fpnas.measure(preset, seed=0, folder=tmp_path)
     steps = 2000 // 500
-    assert row["samples"] == 2 * steps * 2
+    assert row["samples"] == 2 * steps
     space = spaces.find_space(preset.space)
     assert row["macs"] <= 0.3 * space.cost(space.biggest(), 10).macs
     assert 0.0 <= row["test_accuracy"] <= 1.0
@@ -71,7 +79,18 @@ def test_the_same_network_is_measured_each_way(method):
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_one_command_measures_and_writes(tmp_path, capsys):
+def test_one_command_measures_and_writes(tmp_path, capsys, monkeypatch):
+    """Without processes, with which benchmark_resolution_options_test.py is."""
+
+    @functools.cache
+    def cells_of(text):
+        benchmark.main(["--cells", text])
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    def run(tool, sizes, cells, variables):
+        return cells_of(json.dumps({**sizes, "cells": cells}))
+
+    monkeypatch.setattr(step_memory, "_run", run)
     path = tmp_path / "rows.json"
     arguments = "--space smoke_fp_nas --batch_size 16 --steps 1 --methods "
     arguments += f"single sampled --json {path}"

@@ -5,6 +5,7 @@ import keras
 from keras_nas.layers.elastic.elastic_conv2d import ElasticConv2D
 from keras_nas.layers.elastic.slices import deserialize_width
 from keras_nas.layers.elastic.slices import serialize_width
+from keras_nas.layers.elastic.small_gradients import mean_of_sum
 from keras_nas.layers.elastic.small_gradients import weighted_sum
 from keras_nas.layers.squeeze_excite import SqueezeExcite
 
@@ -72,11 +73,19 @@ class ElasticSqueezeExcite(SqueezeExcite):
         mask = self.hidden_width
         return hidden if mask is None else mask.close(hidden, **told)
 
+    def _mean(self, maps):
+        if isinstance(maps[0], keras.KerasTensor):
+            return super()._mean(maps)
+        return mean_of_sum(maps, self._positions)
+
     def _scale(self, maps, gates):
         if isinstance(maps[0], keras.KerasTensor):
             return super()._scale(maps, gates)
-        axes = sorted({1, 2, 3} - {self.channel_axis})
-        return weighted_sum(maps, gates, axes)
+        return weighted_sum(maps, gates, self._positions)
+
+    @property
+    def _positions(self):
+        return sorted({1, 2, 3} - {self.channel_axis})
 
     def get_config(self):
         config = {

@@ -25,12 +25,10 @@ def moments(inputs, axes):
 
         def gradient(*args, upstream=None):
             of_mean, of_variance = _flat(args, upstream)
-            shape, number = ops.shape(x), 1
-            for axis in axes:
-                number = number * shape[axis]
+            number = _number(x, axes)
             # Nothing here of x alone, which would run in the forward pass.
-            slope = of_variance * (2.0 / ops.cast(number, x.dtype))
-            start = of_mean / ops.cast(number, x.dtype) - slope * mean
+            slope = 2.0 * of_variance / number
+            start = of_mean / number - slope * mean
             return _along(slope, x, axes) * x + _along(start, x, axes)
 
         return (mean, variance), gradient
@@ -66,6 +64,29 @@ def affine(inputs, scale, offset, axes):
     return function(inputs, scale, offset)
 
 
+def mean_of_sum(tensors, axes):
+    """Returns the mean over some axes of the sum of tensors of equal shapes.
+
+    Args:
+        tensors: List of float tensors.
+        axes: List of integers, axes that are 1 in what is returned.
+    """
+
+    @ops.custom_gradient
+    def function(*tensors):
+        means = [ops.mean(x, axes, keepdims=True) for x in tensors]
+
+        def gradient(*args, upstream=None):
+            (upstream,) = _flat(args, upstream)
+            each = upstream / _number(tensors[0], axes)
+            each = ops.broadcast_to(each, ops.shape(tensors[0]))
+            return each if len(tensors) == 1 else (each,) * len(tensors)
+
+        return sum(means), gradient
+
+    return function(*tensors)
+
+
 def weighted_sum(tensors, weights, axes):
     """Returns the sum of tensors of equal shapes, each with its weights.
 
@@ -97,6 +118,14 @@ def weighted_sum(tensors, weights, axes):
 def _flat(args, upstream):
     """Returns the gradients of outputs, which backends pass in three ways."""
     return keras.tree.flatten(args if upstream is None else upstream)
+
+
+def _number(x, axes):
+    """Returns how many elements there are along some axes."""
+    number = 1
+    for axis in axes:
+        number = number * ops.shape(x)[axis]
+    return ops.cast(number, x.dtype)
 
 
 def _along(values, x, axes):

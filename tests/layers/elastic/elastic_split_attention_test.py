@@ -230,5 +230,4 @@ def test_the_names_of_squeeze_excite():
         "se_expand",
         "se_expand",
     ]
-    assert layer.scale[0].name == "se_scale"
-    assert layer.pool[0].name == "se_pool"
+    assert layer.scale[0].name == "se_scale" and layer.pool.name == "se_pool"

@@ -76,6 +76,16 @@ def test_weighted_sum(shape, axes, number):
     assert_equal(function, expected, inputs)
 
 
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("shape, axes", [LAST, FIRST])
+def test_mean_of_sum(shape, axes, number):
+    assert_equal(
+        lambda *inputs: [small_gradients.mean_of_sum(inputs, axes)],
+        lambda *inputs: [tf.reduce_mean(tf.add_n(inputs), axes, keepdims=True)],
+        tensors(*[shape] * number),
+    )
+
+
 def test_what_a_branch_hands_over():
     """Inputs of functions only: no squares, products, or summands."""
 
