@@ -78,7 +78,8 @@ def mean_of_sum(tensors, axes):
 
         def gradient(*args, upstream=None):
             (upstream,) = _flat(args, upstream)
-            each = upstream / _number(tensors[0], axes)
+            each = ops.divide(upstream, _number(tensors[0], axes))
+            each = ops.cast(each, upstream.dtype)
             each = ops.broadcast_to(each, ops.shape(tensors[0]))
             return each if len(tensors) == 1 else (each,) * len(tensors)
 
@@ -125,7 +126,8 @@ def _number(x, axes):
     number = 1
     for axis in axes:
         number = number * ops.shape(x)[axis]
-    return ops.cast(number, x.dtype)
+    # More than 65504 are too many for float16.
+    return ops.cast(number, keras.backend.result_type(x.dtype, "float32"))
 
 
 def _along(values, x, axes):

@@ -86,6 +86,14 @@ def test_mean_of_sum(shape, axes, number):
     )
 
 
+def test_more_positions_than_float16_counts():
+    x = tf.zeros((1, 256, 256, 1), "float16")
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = small_gradients.mean_of_sum([x], [1, 2])
+    np.testing.assert_array_equal(tape.gradient(y, x), 2.0**-16)
+
+
 def test_what_a_branch_hands_over():
     """Inputs of functions only: no squares, products, or summands."""
 
