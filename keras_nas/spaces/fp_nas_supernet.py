@@ -261,7 +261,9 @@ class _Builder:
         ]
         if act.choice is None:
             return branches[0]
-        return ElasticSwitch(branches, act.choice, name=name)
+        return ElasticSwitch(
+            branches, act.choice, recompute=self.recompute, name=name
+        )
 
     def mask(self, name, *decisions, widths=None):
         """Returns the mask of what decisions make of channels, if any.
