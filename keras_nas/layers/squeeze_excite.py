@@ -80,7 +80,7 @@ class SqueezeExcite(layers.Layer):
     def build(self, input_shape):
         shape = list(self._shapes(input_shape)[0])
         self.create(shape[self.channel_axis])
-        for axis in {1, 2, 3} - {self.channel_axis}:
+        for axis in self._positions():
             shape[axis] = 1
         self.reduce.build(tuple(shape))
         shape[self.channel_axis] = self.reduce.filters
@@ -139,6 +139,9 @@ class SqueezeExcite(layers.Layer):
             data_format=self.data_format,
             **kwargs,
         )
+
+    def _positions(self):
+        return sorted({1, 2, 3} - {self.channel_axis})
 
     # What elastic channels change.
 

@@ -76,16 +76,12 @@ class ElasticSqueezeExcite(SqueezeExcite):
     def _mean(self, maps):
         if isinstance(maps[0], keras.KerasTensor):
             return super()._mean(maps)
-        return mean_of_sum(maps, self._positions)
+        return mean_of_sum(maps, self._positions())
 
     def _scale(self, maps, gates):
         if isinstance(maps[0], keras.KerasTensor):
             return super()._scale(maps, gates)
-        return weighted_sum(maps, gates, self._positions)
-
-    @property
-    def _positions(self):
-        return sorted({1, 2, 3} - {self.channel_axis})
+        return weighted_sum(maps, gates, self._positions())
 
     def get_config(self):
         config = {
