@@ -6,6 +6,7 @@ from keras_nas.search.big_nas import BigNAS
 from keras_nas.search.dmasking_nas import DMaskingNAS
 from keras_nas.search.figs import FiGS
 from keras_nas.search.fp_nas import FPNAS
+from keras_nas.search.morph_net import MorphNet
 from keras_nas.search.selection import CoarseToFine
 from keras_nas.search.selection import Evaluations
 from keras_nas.search.selection import EvolutionarySearch
@@ -23,6 +24,7 @@ __all__ = [
     "EvolutionarySearch",
     "FPNAS",
     "FiGS",
+    "MorphNet",
     "Selection",
     "WidthMultiplier",
     "coarse_grid",
