@@ -75,8 +75,15 @@ class MorphNet(ChannelSearch):
 
     method = "MorphNet"
 
-    def __init__(self, model, *args, **kwargs):
-        super().__init__(model, *args, **kwargs)
+    def __init__(
+        self,
+        model,
+        regularizer=None,
+        ramp=0.6,
+        channel_multiple=None,
+        **kwargs,
+    ):
+        super().__init__(model, regularizer, ramp, channel_multiple, **kwargs)
         # Where factors begin, of each mask.
         self._units = [
             max(float(ops.mean(mask.importance())), _SMALLEST)
