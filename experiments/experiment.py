@@ -43,6 +43,17 @@ class Method:
     presets = {}
     trains_to_the_end = False
 
+    def open(self, folder, preset):
+        """Returns the `Context` of a run, unless flags do not fit each other.
+
+        Args:
+            folder: The `Run`.
+            preset: The preset, with the overrides given by flags.
+        """
+        context = pipeline.open_context(folder, preset, FLAGS)
+        self.new_search(context)  # Fails now, if it must.
+        return context
+
     def run(self, context):
         """Runs every stage that is not finished, then writes the report."""
         run(self, context)
@@ -292,8 +303,7 @@ def _main(method, argv):
                 f"{results['test_accuracy']:.3f}, {results['macs']:,} MACs)."
             )
             return
-        context = pipeline.open_context(folder, preset, FLAGS)
-        method.new_search(context)  # Fails now, if it must.
+        context = method.open(folder, preset)
     except (ValueError, OSError) as error:
         sys.exit(f"Error: {error}")
     method.run(context)

@@ -85,6 +85,7 @@ class Context:
 
 def open_context(run, preset, flags):
     """Returns the `Context` of a run, with its data loaded."""
+    data.check_augmentation(preset.training_augment())
     load = functools.partial(
         data.load,
         preset.dataset,
@@ -108,20 +109,22 @@ def progress():
     return 1 if sys.stdout.isatty() else 2
 
 
-def train(context, model, name):
+def train(context, model, name, resumable=False):
     """Trains a model on the training split and saves it.
 
     Args:
         context: The `Context`.
         model: A Keras model, trained in place, on images of its input size.
         name: Name of the training; the model becomes `<name>.keras`.
+        resumable: Boolean, whether it goes on after the last epoch that was
+            finished, if it was interrupted. For one training of a run.
 
     Returns:
         Dictionary with `fit_seconds` and what `facts` returns.
     """
     preset, augment = context.preset, {}
-    if preset.train_augment not in ("", preset.augment):
-        augment = {"augment": preset.train_augment}
+    if preset.training_augment() != preset.augment:
+        augment = {"augment": preset.training_augment()}
     context = context.at(model.input_shape[1], **augment)
     epochs = preset.train_epochs
     steps = context.data.steps("train")
@@ -132,14 +135,19 @@ def train(context, model, name):
             context.loss(trained, preset.label_smoothing),
             metrics=["accuracy"],
         )
-    history = fit(
-        trained,
-        context.data.train,
-        epochs=epochs,
-        callbacks=context.callbacks(name),
-        validation_data=context.data.validation,
-        validation_freq=preset.validation_freq,
-    )
+    if resumable:
+        history = fit_resumable(
+            context, trained, context.data, "train", name, epochs
+        )
+    else:
+        history = fit(
+            trained,
+            context.data.train,
+            epochs=epochs,
+            callbacks=context.callbacks(name),
+            validation_data=context.data.validation,
+            validation_freq=preset.validation_freq,
+        )
     with context.strategy.scope():
         # Of Keras alone, so that the file loads where keras_nas is missing.
         model.compile(loss=context.loss(model), metrics=["accuracy"])
@@ -171,7 +179,7 @@ def fit(model, data, **kwargs):
     return history
 
 
-def fit_search(context, search, data, split, streams=None, **kwargs):
+def fit_search(context, search, data, split, **kwargs):
     """Fits a search that goes on where it was interrupted.
 
     Args:
@@ -179,27 +187,49 @@ def fit_search(context, search, data, split, streams=None, **kwargs):
         search: A compiled search.
         data: `keras_nas.data.Datasets`.
         split: Name of the split that the search is fit on.
-        streams: Dictionary from further arguments of `fit` to the names of
-            their splits.
-        **kwargs: Of `search.fit`.
+        **kwargs: Further ones of `fit_resumable`.
 
     Returns:
         The `History` of all epochs, with the `seconds` of this process.
     """
-    preset = context.preset
+    epochs = context.preset.search_epochs
+    return fit_resumable(
+        context, search, data, split, "search", epochs, **kwargs
+    )
+
+
+def fit_resumable(
+    context, model, data, split, name, epochs, streams=None, **kwargs
+):
+    """Fits a model, or a search, that goes on where it was interrupted.
+
+    Args:
+        context: The `Context`.
+        model: A compiled `keras.Model`, the only one of the run.
+        data: `keras_nas.data.Datasets`.
+        split: Name of the split that the model is fit on.
+        name: Name of the training, for its logs.
+        epochs: Integer.
+        streams: Dictionary from further arguments of `fit` to the names of
+            their splits.
+        **kwargs: Of `model.fit`.
+
+    Returns:
+        The `History` of all epochs, with the `seconds` of this process.
+    """
     checkpoint = Checkpoint(context.run.path("checkpoints"))
     further = {
         argument: data.stream(name, checkpoint.epoch)
         for argument, name in (streams or {}).items()
     }
     history = fit(
-        search,
+        model,
         data.stream(split, checkpoint.epoch),
         steps_per_epoch=data.steps(split),
-        epochs=preset.search_epochs,
-        callbacks=[*context.callbacks("search"), checkpoint],
+        epochs=epochs,
+        callbacks=[*context.callbacks(name), checkpoint],
         validation_data=data.validation,
-        validation_freq=preset.validation_freq,
+        validation_freq=context.preset.validation_freq,
         **further,
         **kwargs,
     )

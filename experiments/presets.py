@@ -27,8 +27,8 @@ _ALLOWED = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Preset:
-    """The settings that every experiment has; flags override any of them."""
+class TrainingPreset:
+    """The settings of data and training; flags override any of them."""
 
     dataset: str = dataclasses.field(
         metadata={"help": "photo_patches (embedded) or any TFDS name."}
@@ -41,55 +41,19 @@ class Preset:
     )
     augment: str = dataclasses.field(
         metadata={
-            "help": "Augmentation: none, flip, flip_crop, or rand_augment, "
-            "which stands in for AutoAugment."
+            "help": "Augmentation: none, flip, flip_crop, rand_augment, or "
+            "auto_augment, the policy of AutoAugment, which needs the extra "
+            "'models' to be installed."
         }
-    )
-    train_augment: str = dataclasses.field(
-        default="",
-        metadata={
-            "help": "Augmentation of every training but the search, if it is "
-            "another one."
-        },
-    )
-    target: float = dataclasses.field(
-        metadata={
-            "help": "Budget of the cost: a share of the full network's in "
-            "(0, 1], or an absolute number."
-        }
-    )
-    cost: str = dataclasses.field(
-        default="macs",
-        metadata={
-            "help": "What is budgeted: macs (multiply-adds), params or "
-            "latency (microseconds)."
-        },
-    )
-    latency_table: str = dataclasses.field(
-        default="",
-        metadata={
-            "help": "With --cost=latency: the JSON file of a latency table, as "
-            "python -m tools.measure_latency writes it."
-        },
-    )
-    search_epochs: int = dataclasses.field(
-        metadata={"help": "Epochs of the search."}
     )
     train_epochs: int = dataclasses.field(
-        metadata={"help": "Epochs of every training but the search."}
+        metadata={"help": "Epochs of a training; not of a search."}
     )
     validation_freq: int = dataclasses.field(
         default=1, metadata={"help": "Epochs from one validation to the next."}
     )
     learning_rate: float = dataclasses.field(
         metadata={"help": "Learning rate of weights, at the start."}
-    )
-    channel_multiple: int = dataclasses.field(
-        default=8,
-        metadata={
-            "help": "Widths of the networks that are exported are rounded to "
-            "a multiple of this, for kernels that like such; 1: not rounded."
-        },
     )
     decay: str = dataclasses.field(
         default="cosine",
@@ -139,21 +103,21 @@ class Preset:
         default=0.0,
         metadata={
             "help": "Share of the labels' weight that is spread over all "
-            "classes, in every training but the search."
+            "classes; not in a search."
         },
     )
     stochastic_depth: float = dataclasses.field(
         default=0.0,
         metadata={
             "help": "Probability that the last residual branch is dropped, "
-            "earlier ones less often, in every training but the search."
+            "earlier ones less often; not in a search."
         },
     )
     teacher: str = dataclasses.field(
         default="",
         metadata={
-            "help": "Path of a .keras file for the same classes, which every "
-            "training but the search learns from as well."
+            "help": "Path of a .keras file for the same classes, which a "
+            "training learns from as well; not a search."
         },
     )
     distillation_temperature: float = dataclasses.field(
@@ -171,17 +135,21 @@ class Preset:
 
     def __post_init__(self):
         for name, (expected, is_allowed) in _ALLOWED.items():
-            value = getattr(self, name)
-            if not is_allowed(value):
+            value = getattr(self, name, None)
+            if value is not None and not is_allowed(value):
                 raise ValueError(
                     f"Invalid value received for flag --{name}. Expected "
                     f"{expected}. Received: {value!r}"
                 )
 
+    def training_augment(self):
+        """Returns the augmentation of every training but the search."""
+        return self.augment
+
     def training(self):
         """Returns what is done in trainings besides the recipe, as data."""
         facts = {
-            "augment": self.train_augment or self.augment,
+            "augment": self.training_augment(),
             "ema_momentum": self.ema_momentum,
             "label_smoothing": self.label_smoothing,
             "stochastic_depth": self.stochastic_depth,
@@ -191,6 +159,57 @@ class Preset:
             facts["distillation_temperature"] = self.distillation_temperature
             facts["distillation_weight"] = self.distillation_weight
         return facts
+
+    def recipe(self):
+        """Returns the training recipe."""
+        names = [field.name for field in dataclasses.fields(Recipe)]
+        return Recipe(**{name: getattr(self, name) for name in names})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset(TrainingPreset):
+    """The settings that every search has; flags override any of them."""
+
+    train_augment: str = dataclasses.field(
+        default="",
+        metadata={
+            "help": "Augmentation of every training but the search, if it is "
+            "another one."
+        },
+    )
+    target: float = dataclasses.field(
+        metadata={
+            "help": "Budget of the cost: a share of the full network's in "
+            "(0, 1], or an absolute number."
+        }
+    )
+    cost: str = dataclasses.field(
+        default="macs",
+        metadata={
+            "help": "What is budgeted: macs (multiply-adds), params or "
+            "latency (microseconds)."
+        },
+    )
+    latency_table: str = dataclasses.field(
+        default="",
+        metadata={
+            "help": "With --cost=latency: the JSON file of a latency table, as "
+            "python -m tools.measure_latency writes it."
+        },
+    )
+    search_epochs: int = dataclasses.field(
+        metadata={"help": "Epochs of the search."}
+    )
+    channel_multiple: int = dataclasses.field(
+        default=8,
+        metadata={
+            "help": "Widths of the networks that are exported are rounded to "
+            "a multiple of this, for kernels that like such; 1: not rounded."
+        },
+    )
+
+    def training_augment(self):
+        return self.train_augment or self.augment
 
     def budget(self, **how):
         """Returns the regularizer that holds the target.
@@ -221,8 +240,3 @@ class Preset:
                 "python -m tools.measure_latency."
             )
         return keras_nas.LatencyTable.load(path)
-
-    def recipe(self):
-        """Returns the training recipe."""
-        names = [field.name for field in dataclasses.fields(Recipe)]
-        return Recipe(**{name: getattr(self, name) for name in names})

@@ -33,10 +33,8 @@ class Run:
             self._write(path, flagfile)
         with open(path) as file:
             before = file.read()
-        if before != flagfile:
-            changed = sorted(
-                set(flagfile.splitlines()) ^ set(before.splitlines())
-            )
+        changed = sorted(set(flagfile.splitlines()) ^ set(before.splitlines()))
+        if changed:
             raise ValueError(
                 f"The folder {self.output_dir!r} belongs to a run with other "
                 "settings; nothing was overwritten. Expected the same flags "

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from keras_nas.data.auto_augment import is_installed
 from keras_nas.data.builders import find_builder
 from keras_nas.data.builders import find_keys
 from keras_nas.data.datasets import Datasets
@@ -59,8 +60,10 @@ def load(
         augment: `"none"`; `"flip"`, at random left to right; `"flip_crop"`,
             also moved at random by up to an eighth of the size;
             `"rand_augment"`, also changed by two operations of RandAugment,
-            which stands in for AutoAugment. Digits and letters want `"none"`.
-            Only for `search` and `train`.
+            which stands in for AutoAugment; `"auto_augment"`, also changed by
+            AutoAugment, whose draws follow the seed only in part, and which
+            the TensorFlow Model Garden has to be installed for. Digits and
+            letters want `"none"`. Only for `search` and `train`.
         download: Whether a missing data set may be downloaded by TFDS.
         architecture_share: Float in [0, 1), the share of the examples of
             `search` that are set apart as `architecture`, for methods that
@@ -138,11 +141,27 @@ def _check_arguments(batch_size, seed, augment, architecture_share):
         raise _error("batch_size", "a positive integer", batch_size)
     if not _is_count(seed):
         raise _error("seed", "an integer, 0 or more", seed)
-    if augment not in AUGMENTATIONS:
-        raise _error("augment", f"one of {list(AUGMENTATIONS)}", augment)
+    check_augmentation(augment)
     if not 0.0 <= architecture_share < 1.0:
         expected = "a float in [0, 1)"
         raise _error("architecture_share", expected, architecture_share)
+
+
+def check_augmentation(augment):
+    """Raises a `ValueError` unless images can be augmented so.
+
+    Args:
+        augment: Of `load`.
+    """
+    if augment not in AUGMENTATIONS:
+        raise _error("augment", f"one of {list(AUGMENTATIONS)}", augment)
+    if augment == "auto_augment" and not is_installed():
+        raise ValueError(
+            "The argument `augment='auto_augment'` needs the TensorFlow Model "
+            "Garden, which is not installed. Install it with "
+            "`pip install -e '.[models]'`, which installs TensorFlow 2.20, "
+            "or use `augment='rand_augment'`."
+        )
 
 
 def _check_whole_batch(role, examples, batch_size):

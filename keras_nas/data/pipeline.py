@@ -3,9 +3,10 @@
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from keras_nas.data.auto_augment import auto_augment
 from keras_nas.data.rand_augment import rand_augment
 
-AUGMENTATIONS = ("none", "flip", "flip_crop", "rand_augment")
+AUGMENTATIONS = ("none", "flip", "flip_crop", "rand_augment", "auto_augment")
 
 # Decoded examples that are held in memory: all of a small set, or the window
 # in which a large one is shuffled.
@@ -151,6 +152,8 @@ def _augment(images, augment, seed):
         # What follows from 0, as what follows from an axis in `_shift`.
         seed = tf.random.experimental.stateless_fold_in(seed, 0)
         images = rand_augment(images, seed)
+    elif augment == "auto_augment":
+        images = auto_augment(images)
     return images
 
 

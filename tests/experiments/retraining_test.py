@@ -108,7 +108,7 @@ def test_results_say_what_was_done():
         ("stochastic_depth", -0.1),
         ("distillation_weight", 1.1),
         ("distillation_temperature", 0.0),
-        ("train_augment", "auto_augment"),
+        ("train_augment", "cutmix"),
     ],
 )
 def test_values_out_of_range_are_refused(name, value):
