@@ -153,9 +153,18 @@ class AtomNAS(experiment.Method):
         )
         return keras_nas.slice_model(masked), slice_report
 
-    def networks(self, context, architecture):
+    def search_macs(self, context, stage):
+        """Of what was left of the network in each epoch."""
+        full = keras_nas.count_cost(self.full_network(context)).macs
+        epochs = sum(stage["history"]["trained_cost"])
+        return round(full * context.images("train") * epochs)
+
+    def network(self, context, architecture):
         path = context.run.path("model.keras")
         found = keras.models.load_model(path, compile=False)
+        return pipeline.from_scratch(context, found)
+
+    def narrowed(self, context, architecture=None):
         preset, full = context.preset, self.full_network(context)
         cost = preset.budget()
         if cost.target is None:
@@ -165,7 +174,7 @@ class AtomNAS(experiment.Method):
         narrow = keras_nas.search.WidthMultiplier(
             keras_nas.insert_masks(full), cost
         ).export_model()
-        return [pipeline.from_scratch(context, n) for n in (found, narrow)]
+        return pipeline.from_scratch(context, narrow)
 
     def atoms(self, context, architecture):
         blocks = {}

@@ -84,21 +84,34 @@ class FiGS(experiment.Method):
             validation_freq=preset.validation_freq,
         )
 
-    def networks(self, context, architecture):
-        """Both are cut out of the same full network, with its trained weights
-        if `inherit_weights`, else with fresh ones. The narrowed one is the
-        widest within the same target."""
+    def search_macs(self, context, stage):
+        macs = super().search_macs(context, stage)
+        preset = context.preset
+        if preset.warm_start:  # What the full network's training took.
+            full = keras_nas.count_cost(self.full_network(context)).macs
+            images = context.images("train")
+            macs += full * images * preset.train_epochs
+        return macs
+
+    def network(self, context, architecture):
+        return self.cut(context, architecture)
+
+    def narrowed(self, context, architecture=None):
+        """Returns the widest network within the same target."""
         preset, full = context.preset, self.masked(context)
-        budget = preset.budget()
-        networks = [
-            keras_nas.slice_model(full, architecture),
-            keras_nas.search.WidthMultiplier(
-                full, budget, preset.channel_multiple
-            ).export_model(),
-        ]
-        if not preset.inherit_weights:
-            networks = [pipeline.from_scratch(context, n) for n in networks]
-        return networks
+        baseline = keras_nas.search.WidthMultiplier(
+            full, preset.budget(), preset.channel_multiple
+        )
+        return self.cut(context, baseline.architecture(), full)
+
+    def cut(self, context, architecture, full=None):
+        """Returns a part of the full network, with its trained weights if
+        `inherit_weights`, else with fresh ones."""
+        full = full or self.masked(context)
+        network = keras_nas.slice_model(full, architecture)
+        if context.preset.inherit_weights:
+            return network
+        return pipeline.from_scratch(context, network)
 
     def notes(self, context, stages):
         start = (

@@ -71,6 +71,10 @@ class Context:
             return SmoothedCrossentropy(label_smoothing, from_logits)
         return keras.losses.SparseCategoricalCrossentropy(from_logits)
 
+    def images(self, split):
+        """Returns the number of images of an epoch of training."""
+        return self.data.steps(split) * self.data.batch_size
+
     def callbacks(self, name):
         """Returns the callbacks of a training: logs for TensorBoard."""
         return [keras.callbacks.TensorBoard(self.run.path("logs", name))]

@@ -59,9 +59,13 @@ class Run:
         """Returns a path inside the folder."""
         return os.path.join(self.output_dir, *names)
 
-    def is_finished(self):
-        """Whether `results.json` is there."""
-        return os.path.exists(self.path("results.json"))
+    def results(self):
+        """Returns what is in `results.json`; `None` before that is there."""
+        path = self.path("results.json")
+        if not os.path.exists(path):
+            return None
+        with open(path) as file:
+            return json.load(file)
 
     def stage(self, name, function):
         """Returns the facts of a stage, running it if it is not finished.
