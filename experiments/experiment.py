@@ -42,14 +42,18 @@ class Method:
     presets = {}
     trains_to_the_end = False
 
-    def open(self, folder, preset):
-        """Returns the `Context` of a run, unless flags do not fit each other.
+    def open(self, folder, preset, flags):
+        """Returns the `Context` of a run, if all fits together.
 
         Args:
             folder: The `Run`.
             preset: The preset, with the overrides given by flags.
+            flags: Has the values of the other flags as attributes.
+
+        Raises:
+            ValueError: If it does not.
         """
-        context = pipeline.open_context(folder, preset, FLAGS)
+        context = pipeline.open_context(folder, preset, flags)
         self.new_search(context)  # Fails now, if it must.
         return context
 
@@ -326,7 +330,7 @@ def _main(method, argv):
                 f"{results['test_accuracy']:.3f}, {results['macs']:,} MACs)."
             )
             return
-        context = method.open(folder, preset)
+        context = method.open(folder, preset, FLAGS)
     except (ValueError, OSError) as error:
         sys.exit(f"Error: {error}")
     method.run(context)

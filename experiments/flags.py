@@ -57,7 +57,7 @@ def define(presets):
         "small",
         sorted(presets),
         "Settings to start from. smoke: the whole path in under a minute; "
-        "small: minutes, meaningful; imagenet2012: the paper's.",
+        "small: minutes, meaningful; *imagenet2012: a paper's.",
     )
     flags.DEFINE_string(
         "data_dir", None, "Folder of TFDS data sets; TFDS's own by default."
