@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from keras_nas.layers import FiGSMask
+from keras_nas.layers import OwnChannels
 from keras_nas.spaces.block_schema import is_size
 
 # By name: the kernels of the separable convolutions, front to back. An
@@ -115,6 +116,8 @@ class _Builder:
             pool = _POOLS[kernels[0]]
             x = pool(3, strides=1, padding="same", name=f"{name}_pool")(x)
         if isinstance(kernels[0], str):
+            # Those of the mix would stay for as long as any operator is there.
+            x = OwnChannels(name=f"{name}_channels")(x)
             x = self.masked(x, name)
         else:
             x = self.separable(rectified, f"{name}_1", width, kernels[0])
