@@ -133,7 +133,7 @@ class ChannelSpace(SearchSpace):
         super().check(architecture)
         self._check_whole(architecture.decisions)
 
-    def build(self, architecture, classes=1000, momentum=0.99, epsilon=1e-3):
+    def build(self, architecture, classes=1000, **kwargs):
         """Returns the network of an architecture, a plain Keras model.
 
         Its weights are fresh, and none are inherited. Of the supernets that
@@ -142,21 +142,21 @@ class ChannelSpace(SearchSpace):
         Args:
             architecture: An `Architecture` of this space.
             classes: Integer, the number of logits.
-            momentum: Float, that of every BatchNormalization.
-            epsilon: Float, that of every BatchNormalization.
+            **kwargs: Of `supernet`, such as the `momentum` and `epsilon` of
+                every BatchNormalization.
 
         Returns:
             A Functional model of images that returns logits.
 
         Raises:
-            ValueError: If the architecture is not of this space, or `classes`
-                is not a positive integer.
+            ValueError: If the architecture is not of this space, or another
+                argument is invalid.
         """
         # Slicing imports the graph, and that imports this folder.
         from keras_nas.slicing import slice_model
 
         channels = self.to_channels(architecture)
-        whole = self._supernet(classes, momentum=momentum, epsilon=epsilon)
+        whole = self._supernet(classes, **kwargs)
         return keras.models.clone_model(slice_model(whole, channels))
 
     def costs(self, architectures, classes=1000):
@@ -283,7 +283,7 @@ class ChannelSpace(SearchSpace):
 
     def _mend(self, decisions, widths):
         """Opens masks, in place, until the network is whole."""
-        while (gap := self._find_gap(decisions)) is not None:
+        while (gap := self._find_gap(decisions)) and gap[1]:
             for mask in gap[1]:
                 decisions[mask] = widths[mask]
 
@@ -301,7 +301,7 @@ class ChannelSpace(SearchSpace):
 
     def _supernet(self, classes, **kwargs):
         """Returns a supernet to read, the same one while it fits."""
-        key = (classes, *sorted({**_NORM, **kwargs}.items()))
+        key = (classes, *sorted(kwargs.items()))
         known, model = self._known_supernet
         if known != key:
             # A seed then gives the same weights, whether it is there or not.
@@ -313,9 +313,6 @@ class ChannelSpace(SearchSpace):
     def _architecture(self, decisions):
         self._mend(decisions, dict.fromkeys(self.masks, 1))
         return super()._architecture(decisions)
-
-
-_NORM = {"momentum": 0.99, "epsilon": 1e-3}
 
 
 def _opened(decisions):

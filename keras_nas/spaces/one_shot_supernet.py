@@ -23,9 +23,7 @@ OPERATORS = {
 _POOLS = {"max": layers.MaxPooling2D, "avg": layers.AveragePooling2D}
 
 
-def build_one_shot(
-    space, classes, mask, seed, momentum, epsilon, path_dropout
-):
+def build_one_shot(space, classes, mask, seed, momentum, epsilon, path_dropout):
     """Returns the model that holds all networks of a `OneShotSpace`.
 
     Args:

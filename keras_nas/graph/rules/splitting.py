@@ -113,7 +113,10 @@ class OwnChannelsRule(Rule):
         return True
 
     def forward(self, node, flow):
-        state, output = flow.state(node.input_tensors[0]), node.output_tensors[0]
+        state, output = (
+            flow.state(node.input_tensors[0]),
+            node.output_tensors[0],
+        )
         flow.add_source(output, state.axis, state.alive, state.nonzero)
 
     def demand(self, node, flow, reading, out):
