@@ -119,10 +119,12 @@ def train(context, model, name):
     Returns:
         Dictionary with `fit_seconds` and what `facts` returns.
     """
-    preset, augment = context.preset, {}
+    preset, changes = context.preset, {}
     if preset.train_augment not in ("", preset.augment):
-        augment = {"augment": preset.train_augment}
-    context = context.at(model.input_shape[1], **augment)
+        changes["augment"] = preset.train_augment
+    if preset.train_batch_size not in (0, preset.batch_size):
+        changes["batch_size"] = preset.train_batch_size
+    context = context.at(model.input_shape[1], **changes)
     epochs = preset.train_epochs
     steps = context.data.steps("train")
     with context.strategy.scope():

@@ -5,6 +5,8 @@ import os
 
 import keras_nas
 from keras_nas.data.pipeline import AUGMENTATIONS
+from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import mask_scales
 from keras_nas.training import Recipe
 
 _COSTS = {
@@ -38,6 +40,13 @@ class Preset:
     )
     batch_size: int = dataclasses.field(
         metadata={"help": "Images of a batch, over all replicas."}
+    )
+    train_batch_size: int = dataclasses.field(
+        default=0,
+        metadata={
+            "help": "Images of a batch in every training but the search, if "
+            "it is another number; 0: batch_size."
+        },
     )
     augment: str = dataclasses.field(
         metadata={
@@ -182,6 +191,7 @@ class Preset:
         """Returns what is done in trainings besides the recipe, as data."""
         facts = {
             "augment": self.train_augment or self.augment,
+            "batch_size": self.train_batch_size or self.batch_size,
             "ema_momentum": self.ema_momentum,
             "label_smoothing": self.label_smoothing,
             "stochastic_depth": self.stochastic_depth,
@@ -226,3 +236,34 @@ class Preset:
         """Returns the training recipe."""
         names = [field.name for field in dataclasses.fields(Recipe)]
         return Recipe(**{name: getattr(self, name) for name in names})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StrengthPreset(Preset):
+    """Settings of a method that takes a strength in place of a target."""
+
+    strength: float = dataclasses.field(
+        default=0.0,
+        metadata={
+            "help": "lambda, the weight of the penalty, instead of a target; "
+            "0: the target decides."
+        },
+    )
+
+    def budget(self, **how):
+        if self.strength and not how:
+            how = {"strength": self.strength}
+        return super().budget(**how)
+
+    def budget_of(self, whole, architecture):
+        """Returns the regularizer that holds the target, or what was found.
+
+        Args:
+            whole: The model with masks that was searched.
+            architecture: What the search has found in it.
+        """
+        cost = self.budget()
+        if cost.target is not None:
+            return cost
+        scales = mask_scales(flow_of(whole), architecture)
+        return self.budget(target=cost.decided(whole, scales))

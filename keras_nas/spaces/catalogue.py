@@ -189,13 +189,13 @@ def small_one_shot():
     >>> from keras_nas import spaces
     >>> space = spaces.small_one_shot()
     >>> len(space.operators), space.masks["cell3_mask"]
-    (42, 48)
+    (42, 32)
     """
     return OneShotSpace(
         "small_one_shot",
         cells=3,
         blocks=2,
-        width=12,
+        width=8,
         cells_per_stage=1,
         stem_stride=1,
         resolution=16,
