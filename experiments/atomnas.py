@@ -26,7 +26,6 @@ from experiments.atomnas_presets import ATOMNAS
 from keras_nas import report
 from keras_nas import spaces
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import mask_scales
 from keras_nas.slicing.atomic_blocks import atom_kinds
 
 
@@ -166,11 +165,7 @@ class AtomNAS(experiment.Method):
 
     def narrowed(self, context, architecture=None):
         preset, full = context.preset, self.full_network(context)
-        cost = preset.budget()
-        if cost.target is None:
-            whole = self.supernet(context)
-            scales = mask_scales(flow_of(whole), architecture)
-            cost = preset.budget(target=cost.decided(whole, scales))
+        cost = preset.budget_of(self.supernet(context), architecture)
         narrow = keras_nas.search.WidthMultiplier(
             keras_nas.insert_masks(full), cost
         ).export_model()

@@ -126,10 +126,12 @@ def train(context, model, name, resumable=False):
     Returns:
         Dictionary with `fit_seconds` and what `facts` returns.
     """
-    preset, augment = context.preset, {}
+    preset, changes = context.preset, {}
     if preset.training_augment() != preset.augment:
-        augment = {"augment": preset.training_augment()}
-    context = context.at(model.input_shape[1], **augment)
+        changes["augment"] = preset.training_augment()
+    if preset.training_batch_size() != preset.batch_size:
+        changes["batch_size"] = preset.training_batch_size()
+    context = context.at(model.input_shape[1], **changes)
     epochs = preset.train_epochs
     steps = context.data.steps("train")
     with context.strategy.scope():
