@@ -26,6 +26,7 @@ from experiments import flags as common_flags
 from experiments.compare_presets import PRESETS
 from experiments.run import Run
 from keras_nas import report
+from keras_nas.report.tables import markdown_table
 
 FLAGS = flags.FLAGS
 
@@ -140,7 +141,7 @@ def table(rows):
         "latency",
     ]
     lines = [_line(row, narrowed.get(row["family"], {})) for row in rows]
-    return report.markdown_table(header, lines, text_columns=2)
+    return markdown_table(header, lines, text_columns=2)
 
 
 def _line(row, narrowed):

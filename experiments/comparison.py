@@ -10,6 +10,8 @@ from experiments import exporting
 from experiments import pipeline
 from experiments.run import Run
 
+BASELINE = "narrowed"
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:

@@ -77,10 +77,7 @@ class Method:
         if self.trains_to_the_end:
             context.run.save_model(found, "model.keras")
         return {
-            "history": {
-                key: [float(v) for v in values]
-                for key, values in history.history.items()
-            },
+            "history": pipeline.plain_history(history),
             "fit_seconds": history.seconds,
             **pipeline.facts(context, found),
         }

@@ -35,6 +35,15 @@ class FiGS(experiment.Method):
     """Masks on the channels of any network, or of the operators of a space."""
 
     name, module, presets = "FiGS", "figs", FIGS
+    searcher = keras_nas.search.FiGS
+
+    def mask(self, preset):
+        """Returns what makes the masks."""
+        return functools.partial(
+            keras_nas.LogisticSigmoidMask,
+            temperature=preset.temperature,
+            initial_logit=preset.initial_logit,
+        )
 
     def space(self, context):
         """Returns the space that `--model` names, or `None`."""
@@ -67,14 +76,15 @@ class FiGS(experiment.Method):
         )
         return pipeline.from_scratch(context, network)
 
-    def masked(self, context):
-        """Returns the full network with masks, ready to be searched."""
+    def masked(self, context, **kwargs):
+        """Returns the full network with masks, ready to be searched.
+
+        Args:
+            context: The `Context`.
+            **kwargs: Of the `supernet` of a space.
+        """
         preset, space = context.preset, self.space(context)
-        mask = functools.partial(
-            keras_nas.LogisticSigmoidMask,
-            temperature=preset.temperature,
-            initial_logit=preset.initial_logit,
-        )
+        mask = self.mask(preset)
         path, trained = context.run.path("full.keras"), None
         if preset.warm_start and os.path.exists(path):
             trained = keras.models.load_model(path, compile=False)
@@ -89,6 +99,7 @@ class FiGS(experiment.Method):
                 mask,
                 context.seed,
                 momentum=preset.bn_momentum,
+                **kwargs,
             )
         for layer in trained.layers if trained else ():
             if layer.weights:
@@ -101,7 +112,7 @@ class FiGS(experiment.Method):
         masked = self.masked(context)
         budget = preset.budget()
         with context.strategy.scope():
-            return keras_nas.search.FiGS(
+            return self.searcher(
                 masked, budget, preset.ramp, preset.channel_multiple
             )
 
@@ -184,7 +195,7 @@ class FiGS(experiment.Method):
         return (
             start,
             "The picture of the search shows each epoch as it ended. After "
-            "the last one all logits are shifted by one number, so that the "
+            "the last one all masks are shifted by one number, so that the "
             "exported network meets the target.",
         )
 

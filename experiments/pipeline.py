@@ -185,6 +185,14 @@ def fit(model, data, **kwargs):
     return history
 
 
+def plain_history(history):
+    """Returns what a `History` holds as data that JSON can hold."""
+    return {
+        key: [float(value) for value in values]
+        for key, values in history.history.items()
+    }
+
+
 def fit_search(context, search, data, split, **kwargs):
     """Fits a search that goes on where it was interrupted.
 
