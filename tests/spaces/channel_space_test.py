@@ -144,7 +144,7 @@ def test_what_a_search_finds_becomes_an_architecture():
 
 
 def test_costs_are_those_of_the_networks(space):
-    picks = [space.smallest(), *(space.sample(seed) for seed in range(3))]
+    picks = [space.smallest(), space.sample(0)]
     macs, params = space.costs(picks, classes=10)
     assert macs.dtype == params.dtype == "int64"
     for architecture, *count in zip(picks, macs, params, strict=True):

@@ -1,5 +1,7 @@
 """FBNetSpace: from operators to layers, and FBNet-B in it."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from keras_nas import decided_cost
 from keras_nas import slice_model
 from keras_nas import spaces
 from keras_nas.spaces import FBNetSpace
+from keras_nas.spaces import MaskedModelSpace
 from tests.common import assert_plain
 from tests.common import decide
 from tests.common import masks_of
@@ -20,6 +23,12 @@ NAMES = ["k3_e1", "k5_e1", "k3_e3", "k5_e3", "k3_e6", "k5_e6"]
 
 def tiny(operators="full"):
     return FBNetSpace("tiny", operators, ROWS, 4, 8, 8, stem_stride=1)
+
+
+@functools.cache
+def supernet():
+    """Returns the supernet of `tiny`, with weights that tell mistakes."""
+    return randomize(tiny().supernet(classes=5))
 
 
 def architecture_of(space, record):
@@ -90,13 +99,10 @@ def test_blocks_that_keep_the_shape_may_go():
 
 
 def test_slices_compute_what_the_masked_supernet_does():
-    space = tiny()
-    model = randomize(space.supernet(classes=5))
+    space, model = tiny(), supernet()
     assert {m.name: m.logits.shape[0] for m in masks_of(model)} == space.masks
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
-    picks = [space.smallest(), *(space.sample(seed) for seed in range(3))]
-    macs, params = space.costs(picks, classes=5)
-    for architecture, *count in zip(picks, macs, params, strict=True):
+    for architecture in (space.smallest(), space.sample(0)):
         channels = space.to_channels(architecture)
         decide(model, **channels.decisions)
         sliced = slice_model(model, channels)
@@ -104,8 +110,21 @@ def test_slices_compute_what_the_masked_supernet_does():
         np.testing.assert_allclose(
             np.array(sliced(x)), np.array(model(x)), atol=1e-5
         )
-        cost = count_cost(sliced)
-        assert [cost.macs, cost.params] == count
+        cost, decided = count_cost(sliced), decided_cost(model, channels)
+        assert (cost.macs, cost.params) == (decided.macs, decided.params)
+
+
+def test_networks_end_where_the_supernet_does():
+    space, model = tiny(), supernet()
+    flow, rng, ended = MaskedModelSpace(model), np.random.default_rng(0), []
+    for share in np.linspace(0.02, 0.5, 25):
+        counts = {
+            mask: int(n * (rng.random() > share))
+            for mask, n in space.masks.items()
+        }
+        ended.append(space._find_gap(counts) is not None)
+        assert ended[-1] == (flow._find_gap(counts) is not None), counts
+    assert 4 < sum(ended) < 24
 
 
 def test_invalid_arguments_are_refused():

@@ -9,6 +9,8 @@ from keras_nas import Architecture
 from keras_nas import count_cost
 from keras_nas import spaces
 from keras_nas.spaces import MaskedModelSpace
+from tests.common import decide
+from tests.common import randomize
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,27 @@ def test_networks_that_end_are_refused_and_mended(space):
     space.check(smallest)
     assert smallest.decisions["stage1_block2_project_conv_mask"] == 0
     assert smallest.decisions["head_conv_mask"] == 1
+
+
+def test_networks_that_end_do_not_depend_on_the_image(space):
+    model = randomize(space.supernet())
+    rng, ended = np.random.default_rng(0), []
+    images = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    for _ in range(24):
+        counts = {
+            mask: int(n * rng.choice([0, 0.5, 1], p=[0.1, 0.4, 0.5]))
+            for mask, n in space.masks.items()
+        }
+        decide(model, **{mask: range(n) for mask, n in counts.items()})
+        first, second = np.array(model(images))
+        try:
+            space.check(Architecture("mine", counts))
+            ended.append(False)
+            assert not np.allclose(first, second, atol=1e-6)
+        except ValueError:
+            ended.append(True)
+            np.testing.assert_allclose(first, second, atol=1e-6)
+    assert 4 < sum(ended) < 20
 
 
 def test_models_that_do_not_fit_are_refused():

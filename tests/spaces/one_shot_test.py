@@ -1,5 +1,7 @@
 """OneShotSpace: from operators to layers."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from keras_nas import decided_cost
 from keras_nas import slice_model
 from keras_nas import spaces
 from keras_nas.graph import flow_of
+from keras_nas.spaces import MaskedModelSpace
 from keras_nas.spaces import OneShotSpace
 from tests.common import assert_plain
 from tests.common import decide
@@ -29,6 +32,12 @@ def tiny(aggregator):
         stem_stride=1,
         resolution=8,
     )
+
+
+@functools.cache
+def supernet(aggregator):
+    """Returns the supernet of `tiny`, with weights that tell mistakes."""
+    return randomize(tiny(aggregator).supernet(classes=5))
 
 
 def images(size=8):
@@ -52,13 +61,10 @@ def dead_cell(space):
 
 @pytest.mark.parametrize("aggregator", ["concat", "add"])
 def test_slices_compute_what_the_masked_supernet_does(aggregator):
-    space = tiny(aggregator)
-    model = randomize(space.supernet(classes=5))
+    space, model = tiny(aggregator), supernet(aggregator)
     sizes = {m.name: m.logits.shape[0] for m in masks_of(model)}
     assert sizes == space.masks
-    picks = [space.sample(0), dead_cell(space), space.smallest()]
-    macs, params = space.costs(picks, classes=5)
-    for architecture, *count in zip(picks, macs, params, strict=True):
+    for architecture in (dead_cell(space), space.smallest()):
         channels = space.to_channels(architecture)
         decide(model, **channels.decisions)
         sliced, report = slice_model(model, channels, return_report=True)
@@ -67,8 +73,8 @@ def test_slices_compute_what_the_masked_supernet_does(aggregator):
         np.testing.assert_allclose(
             np.array(sliced(images())), np.array(model(images())), atol=1e-5
         )
-        cost = count_cost(sliced)
-        assert [cost.macs, cost.params] == count
+        cost, decided = count_cost(sliced), decided_cost(model, channels)
+        assert (cost.macs, cost.params) == (decided.macs, decided.params)
     # Of three cells and two blocks each, the smallest has two and one.
     names = {layer.name.split("_")[0] for layer in sliced.layers}
     assert {"cell1", "cell3"} <= names and "cell2" not in names
@@ -76,8 +82,8 @@ def test_slices_compute_what_the_masked_supernet_does(aggregator):
 
 
 def test_any_masks_of_a_search_are_sliced_exactly():
-    space = tiny("concat")
-    model, rng = randomize(space.supernet(classes=5)), np.random.default_rng(1)
+    space, model = tiny("concat"), supernet("concat")
+    rng = np.random.default_rng(1)
     channels = {
         mask: np.flatnonzero(rng.random(n) < rng.choice([0.0, 0.6, 1.0]))
         for mask, n in space.masks.items()
@@ -92,6 +98,20 @@ def test_any_masks_of_a_search_are_sliced_exactly():
     )
     full, less = (decided_cost(model, a) for a in (found, space.prune(found)))
     assert less.params < full.params
+
+
+@pytest.mark.parametrize("aggregator", ["concat", "add"])
+def test_networks_end_where_the_supernet_does(aggregator):
+    space, model = tiny(aggregator), supernet(aggregator)
+    flow, rng, ended = MaskedModelSpace(model), np.random.default_rng(0), []
+    for share in np.linspace(0.02, 0.3, 25):
+        counts = {
+            mask: int(n * (rng.random() > share))
+            for mask, n in space.masks.items()
+        }
+        ended.append(space._find_gap(counts) is not None)
+        assert ended[-1] == (flow._find_gap(counts) is not None), counts
+    assert 4 < sum(ended) < 21
 
 
 def one_cell(aggregator):
