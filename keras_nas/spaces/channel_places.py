@@ -29,6 +29,7 @@ def find_gap(places, opened):
 
     Args:
         places: Tuple of `Place`, front to back; the last one is the output.
+            Of none, nothing is known.
         opened: Set of the names of masks that keep a channel.
 
     Returns:
@@ -36,6 +37,8 @@ def find_gap(places, opened):
         place from which on it does not, and a list of closed masks. With those
         open it does.
     """
+    if not places:
+        return None
     reached = _reached(places, opened)
     by_name = {place.name: place for place in places}
     place, masks, where = places[-1], [], places[-1].name
@@ -60,6 +63,8 @@ def dead_masks(places, opened):
         places: As in `find_gap`.
         opened: As in `find_gap`.
     """
+    if not places:
+        return set()
     reached = _reached(places, opened)
     read, dead = {places[-1].name}, set()
     for place in reversed(places):

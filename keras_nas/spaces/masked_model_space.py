@@ -125,18 +125,31 @@ class MaskedModelSpace(ChannelSpace):
             )
             for mask in flow.masks
         ]
-        reading = read_scales(flow, scales)
-
-        def varies(tensor):
-            return bool(np.any(reading.alive(flow.state(tensor))))
-
-        if varies(flow.outputs[0]):
+        reached = _reached(flow, read_scales(flow, scales))
+        if id(flow.outputs[0]) in reached:
             return None
         closed = [
             node
             for node in flow.graph.nodes
             if decisions.get(node.operation.name) == 0
         ]
-        reached = [node for node in closed if varies(node.input_tensors[0])]
-        last = [node.operation.name for node in reached or closed][-1:]
+        fed = [n for n in closed if id(n.input_tensors[0]) in reached]
+        last = [node.operation.name for node in fed or closed][-1:]
         return (last or [flow.graph.name])[0], last
+
+
+def _reached(flow, reading):
+    """Returns the ids of tensors that depend on the model's input.
+
+    What a reading calls alive varies, but perhaps along the border of a map
+    only, where a convolution pads what is left of a closed mask.
+    """
+    reached = {id(t) for t in keras.tree.flatten(flow.graph.inputs)}
+    for node in flow.graph.nodes:
+        if any(id(tensor) in reached for tensor in node.input_tensors):
+            reached.update(
+                id(tensor)
+                for tensor in node.output_tensors
+                if np.any(reading.alive(flow.state(tensor)))
+            )
+    return reached
