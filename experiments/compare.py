@@ -30,7 +30,7 @@ from keras_nas.report.tables import markdown_table
 
 FLAGS = flags.FLAGS
 
-_COLUMNS = (
+COLUMNS = (
     "family",
     "name",
     "seed",
@@ -78,7 +78,7 @@ def write(preset, run, results):
     """Writes the tables and the picture of the cells there are."""
     rows = summarize(results)
     environment = {key: results[0][key] for key in ("versions", "machine")}
-    cells = [{key: r[key] for key in _COLUMNS} for r in results]
+    cells = [{key: r[key] for key in COLUMNS} for r in results]
     run.write_json(
         run.path("results.json"),
         {
@@ -90,7 +90,7 @@ def write(preset, run, results):
         },
     )
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(cells)
     run.write_text(run.path("results.csv"), text.getvalue())
@@ -114,8 +114,8 @@ def summarize(results):
     rows = {}
     for result in results:
         key = result["family"], result["name"]
-        row = rows.setdefault(key, {c: [] for c in _COLUMNS})
-        for column in _COLUMNS:
+        row = rows.setdefault(key, {c: [] for c in COLUMNS})
+        for column in COLUMNS:
             row[column].append(result[column])
     for (family, name), row in rows.items():
         row.update(family=family, name=name)
@@ -179,7 +179,10 @@ def _line(row, narrowed):
 
 def _report(preset, rows, environment):
     machine, versions = environment["machine"], environment["versions"]
-    return f"""# All methods within {preset.target:,.0f} multiply-adds
+    target = f"{preset.target:,.0f} multiply-adds"
+    if preset.target <= 1:
+        target = f"{preset.target:.2f} of the multiply-adds"
+    return f"""# All methods within {target}
 
 {table(rows)}
 

@@ -28,7 +28,10 @@ class ComparePreset:
     )
     batch_size: int = dataclasses.field(metadata={"help": "Images of a batch."})
     target: float = dataclasses.field(
-        metadata={"help": "Multiply-adds that every network may have."}
+        metadata={
+            "help": "Multiply-adds that every network may have; up to 1, the "
+            "share of the largest one of its space."
+        }
     )
     seeds: int = dataclasses.field(
         default=2, metadata={"help": "How many seeds, from --seed on."}
@@ -167,7 +170,7 @@ PRESETS = {
         base="smoke",
         image_size=8,
         batch_size=250,
-        target=40_000.0,
+        target=0.5,
         seeds=1,
         train_epochs=1,
         latency_runs=20,

@@ -137,7 +137,7 @@ class CostLimit:
                     break
         return within
 
-    def collect(self, draw, count, seen, low=0.0, near=None):
+    def collect(self, draw, count, seen, low=0.0, near=None, rounds=None):
         """Returns new networks that are within the budget, as estimated.
 
         Args:
@@ -147,6 +147,8 @@ class CostLimit:
             seen: Set of tuples of indices that are not new.
             low: Float, the least that they cost.
             near: As in `estimates`.
+            rounds: Integer, how often it draws at most; by default as often as
+                it takes time that hardly counts.
 
         Returns:
             Integer array of different rows.
@@ -154,7 +156,7 @@ class CostLimit:
         space = self._evaluations.space
         is_quick = hasattr(space, "costs") and self._name != "memory"
         refused, found = set(seen), []
-        for _ in range(_ROUNDS if is_quick else _FEW_ROUNDS):
+        for _ in range(rounds or (_ROUNDS if is_quick else _FEW_ROUNDS)):
             if len(found) >= count:
                 break
             keys = [tuple(row) for row in draw().tolist()]

@@ -1,5 +1,7 @@
 """Random search: the baseline that any search must beat."""
 
+import warnings
+
 import numpy as np
 
 from keras_nas.search.selection.selector import Selector
@@ -7,7 +9,7 @@ from keras_nas.search.selection.selector import check_integer
 from keras_nas.search.selection.selector import check_share
 from keras_nas.spaces.decision_indices import read_indices
 
-_DRAWN = 64  # At a time.
+_ROUNDS = 20  # Draws for each network that is wanted.
 
 
 class RandomSearch(Selector):
@@ -19,9 +21,10 @@ class RandomSearch(Selector):
     (`keras_nas.search.OneShot`), it is One-Shot's.
 
     Networks are drawn by `space.sample` until there are enough that cost no
-    more than the budget and no less than `at_least` of it, or, where there are
-    too few of those, no more than the budget. The paper draws without a
-    budget, and shows all it has drawn: `evaluations.known()` has them.
+    more than the budget and no less than `at_least` of it, or, where 20 times
+    as many have too few of those, no more than the budget. The paper draws
+    without a budget, and shows all it has drawn: `evaluations.known()` has
+    them.
 
     Args:
         evaluations: An `Evaluations` of the space.
@@ -66,7 +69,7 @@ class RandomSearch(Selector):
         rng = self.generator(limit)
 
         def draw():
-            seeds = rng.integers(2**63, size=_DRAWN)
+            seeds = rng.integers(2**63, size=self._samples)
             networks = [self.space.sample(int(seed)) for seed in seeds]
             return read_indices(self.space, networks)
 
@@ -74,6 +77,14 @@ class RandomSearch(Selector):
         for low in (self._at_least * limit.budget, 0.0):
             missing = self._samples - len(rows)
             seen = {tuple(row) for row in rows.tolist()}
-            new = limit.collect(draw, missing, seen, low)
+            new = limit.collect(draw, missing, seen, low, rounds=_ROUNDS)
             rows = np.concatenate([rows, new])
-        return rows if len(rows) else self._beginning()
+        if len(rows):
+            return rows
+        warnings.warn(
+            f"Of {2 * _ROUNDS * self._samples} networks that space "
+            f"'{self.space.name}' has sampled, none costs {limit.budget:g} or "
+            "less. The smallest network is evaluated instead.",
+            stacklevel=2,
+        )
+        return self._beginning()

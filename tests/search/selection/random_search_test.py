@@ -57,3 +57,11 @@ def test_budgets_and_arguments_that_are_refused():
         search.RandomSearch(known, samples=0)
     with pytest.raises(ValueError, match="`at_least`"):
         search.RandomSearch(known, at_least=2)
+
+
+def test_the_smallest_network_where_none_is_drawn_within_the_budget():
+    known = evaluations()
+    known.space.sample = lambda seed: known.space.biggest()
+    with pytest.warns(UserWarning, match="none costs 6 or less"):
+        found = search.RandomSearch(known, samples=3).select(6)
+    assert found.architecture == known.space.smallest()
