@@ -114,7 +114,8 @@ class SlicedNetwork:
 
     Attributes:
         architecture: The `Architecture`.
-        decisions: Empty dictionary: the slice report shows them.
+        decisions: Dictionary, what was decided upon; empty if that are lists
+            of channels, which the slice report tells better.
         slice_report: The `SliceReport`, once the network was built.
         image_size: Integer, the height and width of its images.
 
@@ -125,6 +126,8 @@ class SlicedNetwork:
 
     def __init__(self, architecture, preset):
         self.architecture, self.decisions = architecture, {}
+        if not _has_lists(architecture):
+            self.decisions = architecture.decisions
         self.slice_report = self._sliced = None
         self._name = preset.model
         if preset.model.endswith(".keras"):
