@@ -8,6 +8,7 @@ import types
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_nas
 from experiments import pipeline
@@ -68,26 +69,28 @@ def _preset(architecture, **options):
 
 
 def _data(classes=10, size=8, channels=3):
-    data = types.SimpleNamespace(
+    return types.SimpleNamespace(
         name="some_data",
         num_classes=classes,
         input_shape=(size, size, channels),
     )
-    return data
 
 
-def _network(preset, data=None):
-    """Returns the network that a preset names, and what it was found by."""
-    decided = find_decided(preset)
-    context = pipeline.Context(
-        run=None,
+def _context(preset, data, run=None):
+    return pipeline.Context(
+        run=run,
         preset=preset,
         seed=0,
-        data=data or _data(),
-        strategy=pipeline.find_strategy("default"),
+        data=data,
+        strategy=tf.distribute.get_strategy(),
         load=None,
     )
-    return decided.build(context), decided
+
+
+def _network(preset):
+    """Returns the network that a preset names, and what it was found by."""
+    decided = find_decided(preset)
+    return decided.build(_context(preset, _data())), decided
 
 
 def test_smoke_run_leaves_every_file(output_dir, file):
@@ -249,21 +252,31 @@ def _small_network():
     return keras.Model(images, keras.layers.Dense(10)(x))
 
 
+def _stream(split, epoch):
+    """Returns the batches of a split, two an epoch, from an epoch on."""
+    random = np.random.default_rng(0)
+    images = random.normal(size=(4, 8, 6, 6, 3)).astype("float32")
+    labels = random.integers(10, size=(4, 8))
+    batches = tf.data.Dataset.from_tensor_slices((images, labels))
+    return batches.skip(2 * epoch)
+
+
 def test_a_training_goes_on_as_if_never_interrupted(tmp_path, file):
     preset = _preset(
         file,
-        image_size=6,
-        batch_size=500,
         train_epochs=2,
+        validation_freq=3,
         algorithm="rmsprop",
         ema_momentum=0.9,
-        augment="flip_crop",
         stochastic_depth=0.5,
     )
+    data = _data(size=6)
+    data.steps, data.stream = lambda split: 2, _stream
+    data.validation = data.test = _stream("test", 1)
 
     def train():
         run = Run(str(tmp_path), "x")
-        context = pipeline.open_context(run, preset, FLAGS)
+        context = _context(preset, data, run)
         network = _small_network()
         pipeline.train(context, network, "model", resumable=True)
         return network.get_weights()
