@@ -26,7 +26,6 @@ from experiments.atomnas_presets import ATOMNAS
 from keras_nas import report
 from keras_nas import spaces
 from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import mask_scales
 from keras_nas.slicing.atomic_blocks import atom_kinds
 
 
@@ -153,19 +152,24 @@ class AtomNAS(experiment.Method):
         )
         return keras_nas.slice_model(masked), slice_report
 
-    def networks(self, context, architecture):
+    def search_macs(self, context, stage):
+        """Of what was left of the network in each epoch."""
+        full = keras_nas.count_cost(self.full_network(context)).macs
+        epochs = sum(stage["history"]["trained_cost"])
+        return round(full * context.images("train") * epochs)
+
+    def network(self, context, architecture):
         path = context.run.path("model.keras")
         found = keras.models.load_model(path, compile=False)
+        return pipeline.from_scratch(context, found)
+
+    def narrowed(self, context, architecture=None):
         preset, full = context.preset, self.full_network(context)
-        cost = preset.budget()
-        if cost.target is None:
-            whole = self.supernet(context)
-            scales = mask_scales(flow_of(whole), architecture)
-            cost = preset.budget(target=cost.decided(whole, scales))
+        cost = preset.budget_of(self.supernet(context), architecture)
         narrow = keras_nas.search.WidthMultiplier(
             keras_nas.insert_masks(full), cost
         ).export_model()
-        return [pipeline.from_scratch(context, n) for n in (found, narrow)]
+        return pipeline.from_scratch(context, narrow)
 
     def atoms(self, context, architecture):
         blocks = {}

@@ -6,7 +6,7 @@ from experiments import presets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AtomNASPreset(presets.Preset):
+class AtomNASPreset(presets.StrengthPreset):
     """The settings of AtomNAS besides the common ones."""
 
     space: str = dataclasses.field(
@@ -15,13 +15,6 @@ class AtomNASPreset(presets.Preset):
             "atom_nas_c, or any network that --model of experiments.figs "
             "takes."
         }
-    )
-    strength: float = dataclasses.field(
-        default=0.0,
-        metadata={
-            "help": "lambda, the weight of the penalty, instead of a target; "
-            "0: the target decides."
-        },
     )
     normalization: str = dataclasses.field(
         default="mean",
@@ -66,11 +59,6 @@ class AtomNASPreset(presets.Preset):
     bn_momentum: float = dataclasses.field(
         default=0.99, metadata={"help": "Momentum of BatchNormalization."}
     )
-
-    def budget(self, **how):
-        if self.strength and not how:
-            how = {"strength": self.strength}
-        return super().budget(**how)
 
 
 _SMALL = AtomNASPreset(

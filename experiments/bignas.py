@@ -134,10 +134,7 @@ class BigNAS(experiment.Method):
         history = self.search(context, search)
         context.run.save_model(search.model, "supernet.keras")
         return {
-            "history": {
-                key: [float(v) for v in values]
-                for key, values in history.history.items()
-            },
+            "history": pipeline.plain_history(history),
             "fit_seconds": history.seconds,
         }
 

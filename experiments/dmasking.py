@@ -58,7 +58,7 @@ class DMaskingNAS(SpaceSearch):
             algorithm="sgd",
             learning_rate=preset.search_learning_rate,
         )
-        data = context.at(preset.image_size, architecture_share=0.2).data
+        data = self.data(context)
         with context.strategy.scope():
             search.compile(
                 recipe.optimizer(data.steps("search"), preset.search_epochs),
@@ -78,6 +78,24 @@ class DMaskingNAS(SpaceSearch):
             validation_data=data.validation,
             validation_freq=preset.validation_freq,
         )
+
+    def search_macs(self, context, stage):
+        """Of all candidates at all resolutions, which count by their area."""
+        preset, space = context.preset, self.space(context)
+        data = self.data(context)
+        path = context.run.path("masked.keras")
+        macs = keras_nas.count_cost(keras.models.load_model(path)).macs
+        largest = space.resolutions[-1]
+        areas = sum((size / largest) ** 2 for size in space.resolutions)
+        with_masks = preset.search_epochs - preset.weights_epochs
+        steps = data.steps("search") * preset.search_epochs
+        steps += data.steps("architecture") * with_masks
+        return round(macs * areas * steps * data.batch_size)
+
+    def data(self, context):
+        """Returns the data of the search: a part is for the architecture."""
+        size = context.preset.image_size
+        return context.at(size, architecture_share=0.2).data
 
     def comparable(self, context, sliced):
         size = context.preset.image_size

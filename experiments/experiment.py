@@ -8,7 +8,6 @@ the same. Where a search trains its network to the end, that is the result, and
 the retrained one stands beside it.
 """
 
-import json
 import sys
 
 import keras
@@ -62,6 +61,27 @@ class Method:
         """Runs every stage that is not finished, then writes the report."""
         run(self, context)
 
+    def search_stage(self, context):
+        """Searches; saves masked.keras and architecture.json.
+
+        Returns:
+            The facts of the stage: `fit_seconds`, the `history` of the epochs,
+            and what `pipeline.facts` says of the network that was found, with
+            the search's weights.
+        """
+        search = self.new_search(context)
+        history = self.search(context, search)
+        context.run.save_model(search.model, "masked.keras")
+        search.architecture().save(context.run.path("architecture.json"))
+        found = search.export_model()
+        if self.trains_to_the_end:
+            context.run.save_model(found, "model.keras")
+        return {
+            "history": pipeline.plain_history(history),
+            "fit_seconds": history.seconds,
+            **pipeline.facts(context, found),
+        }
+
     def new_search(self, context):
         """Returns the search, not compiled yet."""
         raise NotImplementedError
@@ -74,9 +94,31 @@ class Method:
         """Compiles and fits a search; returns its `History`."""
         raise NotImplementedError
 
-    def networks(self, context, architecture):
-        """Returns the network that was found and the one to compare it with,
-        both ready to be trained the same way."""
+    def search_macs(self, context, stage):
+        """Returns the multiply-adds of the forward passes that the search
+        trained with, over all images, an integer.
+
+        Args:
+            context: The `Context`.
+            stage: The facts of `search_stage`.
+        """
+        path = context.run.path("masked.keras")
+        macs = keras_nas.count_cost(keras.models.load_model(path)).macs
+        preset = context.preset
+        return macs * context.images("search") * preset.search_epochs
+
+    def network(self, context, architecture):
+        """Returns the network of an architecture, ready to be trained."""
+        raise NotImplementedError
+
+    def narrowed(self, context, architecture=None):
+        """Returns the network to compare with: the full one, narrowed to the
+        budget, ready to be trained the same way.
+
+        Args:
+            context: The `Context`.
+            architecture: What was found, where the budget is what that costs.
+        """
         raise NotImplementedError
 
     def whole(self, context, masked):
@@ -122,21 +164,20 @@ def run(method, context):
         lambda: pipeline.train(context, method.full_network(context), "full"),
     )
     stages["search"] = folder.stage(
-        "search", lambda: _search_stage(method, context)
+        "search", lambda: method.search_stage(context)
     )
     masked = keras.models.load_model(folder.path("masked.keras"))
     architecture = keras_nas.Architecture.load(folder.path("architecture.json"))
     searched, slice_report = method.sliced(context, masked, architecture)
-    found, narrow = method.networks(context, architecture)
     retrained = "retrained" if method.trains_to_the_end else "model"
     for name, file, network in (
-        ("retrain", retrained, found),
-        ("width_multiplier", "width_multiplier", narrow),
+        ("retrain", retrained, method.network),
+        ("width_multiplier", "width_multiplier", method.narrowed),
     ):
         stages[name] = folder.stage(
             name,
             lambda network=network, file=file: pipeline.train(
-                context, network, file
+                context, network(context, architecture), file
             ),
         )
     files = dict.fromkeys(["model", "full", retrained, "width_multiplier"])
@@ -167,26 +208,6 @@ def run(method, context):
     costs = _costs(context.preset.budget(), whole, architecture)
     atoms = method.atoms(context, architecture)
     _write_report(method, context, stages, slice_report, atoms, costs)
-
-
-def _search_stage(method, context):
-    """Trains the network with masks; saves it and the architecture."""
-    folder = context.run
-    search = method.new_search(context)
-    history = method.search(context, search)
-    folder.save_model(search.model, "masked.keras")
-    search.architecture().save(folder.path("architecture.json"))
-    found = search.export_model()
-    if method.trains_to_the_end:
-        folder.save_model(found, "model.keras")
-    return {
-        "history": {
-            key: [float(v) for v in values]
-            for key, values in history.history.items()
-        },
-        "fit_seconds": history.seconds,
-        **pipeline.facts(context, found),
-    }
 
 
 def _costs(cost, whole, architecture):
@@ -299,9 +320,8 @@ def _main(method, argv):
     try:
         preset = common_flags.chosen_preset(method.presets)
         folder = Run(FLAGS.output_dir, common_flags.flagfile(preset))
-        if folder.is_finished():
-            with open(folder.path("results.json")) as file:
-                results = json.load(file)
+        results = folder.results()
+        if results is not None:
             print(
                 f"Finished before: {folder.path('report.md')} (test accuracy "
                 f"{results['test_accuracy']:.3f}, {results['macs']:,} MACs)."

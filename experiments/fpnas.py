@@ -96,6 +96,20 @@ class FPNASExperiment(SpaceSearch):
         search.recalibrate(search.architecture(), batches)
         return history
 
+    def search_macs(self, context, stage):
+        """Of the samples, each on a batch for the weights and, behind the
+        warm-up, on one for the architecture, too."""
+        space, classes = self.space(context), context.data.num_classes
+        full = space.cost(space.biggest(), classes).macs
+        history, warmup = stage["history"], context.preset.search_warmup_epochs
+        images = sum(
+            samples * cost * (1 if epoch < warmup else 2)
+            for epoch, (samples, cost) in enumerate(
+                zip(history["samples"], history["sampled_cost"], strict=True)
+            )
+        )
+        return round(images * context.data.batch_size * full)
+
     def results(self, context, stages):
         history = stages["search"]["history"]
         return {

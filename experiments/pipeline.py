@@ -71,6 +71,10 @@ class Context:
             return SmoothedCrossentropy(label_smoothing, from_logits)
         return keras.losses.SparseCategoricalCrossentropy(from_logits)
 
+    def images(self, split):
+        """Returns the number of images of an epoch of training."""
+        return self.data.steps(split) * self.data.batch_size
+
     def callbacks(self, name):
         """Returns the callbacks of a training: logs for TensorBoard."""
         return [keras.callbacks.TensorBoard(self.run.path("logs", name))]
@@ -122,10 +126,12 @@ def train(context, model, name, resumable=False):
     Returns:
         Dictionary with `fit_seconds` and what `facts` returns.
     """
-    preset, augment = context.preset, {}
+    preset, changes = context.preset, {}
     if preset.training_augment() != preset.augment:
-        augment = {"augment": preset.training_augment()}
-    context = context.at(model.input_shape[1], **augment)
+        changes["augment"] = preset.training_augment()
+    if preset.training_batch_size() != preset.batch_size:
+        changes["batch_size"] = preset.training_batch_size()
+    context = context.at(model.input_shape[1], **changes)
     epochs = preset.train_epochs
     steps = context.data.steps("train")
     with context.strategy.scope():
@@ -177,6 +183,14 @@ def fit(model, data, **kwargs):
     )
     history.seconds = time.perf_counter() - start
     return history
+
+
+def plain_history(history):
+    """Returns what a `History` holds as data that JSON can hold."""
+    return {
+        key: [float(value) for value in values]
+        for key, values in history.history.items()
+    }
 
 
 def fit_search(context, search, data, split, **kwargs):

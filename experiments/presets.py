@@ -5,6 +5,8 @@ import os
 
 import keras_nas
 from keras_nas.data.pipeline import AUGMENTATIONS
+from keras_nas.graph import flow_of
+from keras_nas.graph.decisions import mask_scales
 from keras_nas.training import Recipe
 
 _COSTS = {
@@ -146,10 +148,15 @@ class TrainingPreset:
         """Returns the augmentation of every training but the search."""
         return self.augment
 
+    def training_batch_size(self):
+        """Returns the images of a batch of every training but the search."""
+        return self.batch_size
+
     def training(self):
         """Returns what is done in trainings besides the recipe, as data."""
         facts = {
             "augment": self.training_augment(),
+            "batch_size": self.training_batch_size(),
             "ema_momentum": self.ema_momentum,
             "label_smoothing": self.label_smoothing,
             "stochastic_depth": self.stochastic_depth,
@@ -170,6 +177,13 @@ class TrainingPreset:
 class Preset(TrainingPreset):
     """The settings that every search has; flags override any of them."""
 
+    train_batch_size: int = dataclasses.field(
+        default=0,
+        metadata={
+            "help": "Images of a batch in every training but the search, if "
+            "it is another number; 0: batch_size."
+        },
+    )
     train_augment: str = dataclasses.field(
         default="",
         metadata={
@@ -211,6 +225,9 @@ class Preset(TrainingPreset):
     def training_augment(self):
         return self.train_augment or self.augment
 
+    def training_batch_size(self):
+        return self.train_batch_size or self.batch_size
+
     def budget(self, **how):
         """Returns the regularizer that holds the target.
 
@@ -240,3 +257,34 @@ class Preset(TrainingPreset):
                 "python -m tools.measure_latency."
             )
         return keras_nas.LatencyTable.load(path)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StrengthPreset(Preset):
+    """Settings of a method that takes a strength in place of a target."""
+
+    strength: float = dataclasses.field(
+        default=0.0,
+        metadata={
+            "help": "lambda, the weight of the penalty, instead of a target; "
+            "0: the target decides."
+        },
+    )
+
+    def budget(self, **how):
+        if self.strength and not how:
+            how = {"strength": self.strength}
+        return super().budget(**how)
+
+    def budget_of(self, whole, architecture):
+        """Returns the regularizer that holds the target, or what was found.
+
+        Args:
+            whole: The model with masks that was searched.
+            architecture: What the search has found in it.
+        """
+        cost = self.budget()
+        if cost.target is not None:
+            return cost
+        scales = mask_scales(flow_of(whole), architecture)
+        return self.budget(target=cost.decided(whole, scales))

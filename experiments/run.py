@@ -30,7 +30,7 @@ class Run:
         self._make_folder()
         path = self.path("flagfile")
         if not os.path.exists(path):
-            self._write(path, flagfile)
+            self.write_text(path, flagfile)
         with open(path) as file:
             before = file.read()
         changed = sorted(set(flagfile.splitlines()) ^ set(before.splitlines()))
@@ -46,7 +46,7 @@ class Run:
             os.makedirs(os.path.join(self.output_dir, "stages"), exist_ok=True)
             # Several processes may begin at once in the same folder.
             probe = self.path("stages", f".writable_{uuid.uuid4().hex}")
-            self._write(probe, "")
+            self.write_text(probe, "")
             os.remove(probe)
         except OSError as error:
             raise ValueError(
@@ -59,9 +59,13 @@ class Run:
         """Returns a path inside the folder."""
         return os.path.join(self.output_dir, *names)
 
-    def is_finished(self):
-        """Whether `results.json` is there."""
-        return os.path.exists(self.path("results.json"))
+    def results(self):
+        """Returns what is in `results.json`; `None` before that is there."""
+        path = self.path("results.json")
+        if not os.path.exists(path):
+            return None
+        with open(path) as file:
+            return json.load(file)
 
     def stage(self, name, function):
         """Returns the facts of a stage, running it if it is not finished.
@@ -106,9 +110,10 @@ class Run:
 
     def write_json(self, path, data):
         """Writes a JSON file, at once or not at all."""
-        self._write(path, json.dumps(data, indent=1) + "\n")
+        self.write_text(path, json.dumps(data, indent=1) + "\n")
 
-    def _write(self, path, text):
+    def write_text(self, path, text):
+        """Writes a text file, at once or not at all."""
         temporary = f"{path}.{uuid.uuid4().hex}.tmp"
         with open(temporary, "w") as file:
             file.write(text)

@@ -57,16 +57,16 @@ class SpaceSearch(experiment.Method):
                 momentum=context.preset.bn_momentum,
             )
 
-    def networks(self, context, architecture):
+    def network(self, context, architecture):
+        return self.build(context, architecture)
+
+    def narrowed(self, context, architecture=None):
         full = keras_nas.insert_masks(self.full_network(context))
         budget = self.budget_of_narrow(context, full)
         narrow = keras_nas.search.WidthMultiplier(
             full, budget, context.preset.channel_multiple
         ).export_model()
-        return [
-            self.build(context, architecture),
-            pipeline.from_scratch(context, narrow),
-        ]
+        return pipeline.from_scratch(context, narrow)
 
     def budget_of_narrow(self, context, full):
         """Returns the search's budget for masks on the largest network.

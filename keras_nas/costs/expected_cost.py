@@ -90,7 +90,16 @@ class ExpectedCost:
         """
         flow = flow_of(model)
         scales = mask_scales(flow) if scales is None else scales
-        rows = node_costs(flow, read_scales(flow, scales))
+        return self.of_reading(flow, read_scales(flow, scales))
+
+    def of_reading(self, flow, reading):
+        """Returns the cost that a reading of a model gives.
+
+        Args:
+            flow: The `ChannelFlow` of the model.
+            reading: A `Reading` of it.
+        """
+        rows = node_costs(flow, reading)
         return sum(self.measure(node, parts) for node, parts in rows)
 
     def full(self, model):
@@ -134,8 +143,7 @@ class ExpectedCost:
         """
         flow = flow_of(model)
         check_has_masks(flow)
-        rows = node_costs(flow, read_probabilities(flow, dtype))
-        total = sum(self.measure(node, parts) for node, parts in rows)
+        total = self.of_reading(flow, read_probabilities(flow, dtype))
         return ops.cast(total, dtype)
 
     def penalty(self, model):

@@ -53,7 +53,11 @@ class Arithmetic:
             return vector
         if id(vector) in self._some:
             return self._some[id(vector)][1]
-        return 1.0 - self.ops.prod(1.0 - vector)
+        return 1.0 - self.none(vector)
+
+    def none(self, vector):
+        """Returns P(no entry of a vector)."""
+        return self.ops.prod(1.0 - vector)
 
     def take(self, vector, index):
         if is_constant(vector):
@@ -85,7 +89,7 @@ class Arithmetic:
         """Demands channel 0 where a live layer would get no input at all."""
         if is_constant(vector) or vector.ndim == 0:
             return vector
-        none = self.product(live, self.ops.prod(1.0 - vector))
+        none = self.product(live, self.none(vector))
         first = np.zeros(vector.shape[0], self.dtype)
         first[0] = 1.0
         vector = vector + self.ops.array(first) * none

@@ -25,6 +25,8 @@ from keras_nas.layers.elastic import running_child
 from keras_nas.layers.figs_mask import FiGSMask
 from keras_nas.layers.logistic_sigmoid_mask import LogisticSigmoidMask
 from keras_nas.layers.mask import Mask
+from keras_nas.layers.morph_net_mask import MorphNetMask
+from keras_nas.layers.own_channels import OwnChannels
 from keras_nas.layers.per_channel_mask import PerChannelMask
 from keras_nas.layers.resolution_subsample import ResolutionSubsample
 from keras_nas.layers.split_attention import SplitAttention
@@ -56,6 +58,8 @@ __all__ = [
     "FiGSMask",
     "LogisticSigmoidMask",
     "Mask",
+    "MorphNetMask",
+    "OwnChannels",
     "PerChannelMask",
     "ResolutionSubsample",
     "SplitAttention",

@@ -1,19 +1,17 @@
 """The importance factors of AtomNAS, Section 3.2."""
 
 import numbers
-import weakref
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_nas.layers.per_channel_mask import PerChannelMask
-
-_FACTORS = ("auto", "batch_norm", "own")
+from keras_nas.layers.factor_mask import FactorMask
+from keras_nas.layers.factor_mask import check_threshold
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
-class AtomicBlockScale(PerChannelMask):
+class AtomicBlockScale(FactorMask):
     """Tells which atomic blocks are alive, by their importance factors.
 
     An atomic block is what one channel between two convolutions consists of:
@@ -81,7 +79,6 @@ class AtomicBlockScale(PerChannelMask):
     """
 
     method = "AtomNAS"
-    decides_each_channel = True
 
     def __init__(
         self,
@@ -94,72 +91,25 @@ class AtomicBlockScale(PerChannelMask):
         **kwargs,
     ):
         super().__init__(
-            axis=axis, data_format=data_format, seed=seed, **kwargs
+            factor, axis=axis, data_format=data_format, seed=seed, **kwargs
         )
-        if not _is_number(threshold) or not threshold >= 0:
-            raise ValueError(
-                "Invalid value received for argument `threshold`. Expected a "
-                f"float >= 0, such as 0.001. Received: threshold={threshold!r}"
-            )
-        if not _is_number(momentum) or not 0 <= momentum < 1:
+        self.threshold = check_threshold(threshold)
+        is_number = isinstance(momentum, numbers.Real)
+        if (
+            not is_number
+            or isinstance(momentum, bool)
+            or not (0 <= momentum < 1)
+        ):
             raise ValueError(
                 "Invalid value received for argument `momentum`. Expected a "
                 f"float in [0, 1). Received: momentum={momentum!r}"
             )
-        if factor not in _FACTORS:
-            raise ValueError(
-                "Invalid value received for argument `factor`. Expected one "
-                f"of {_FACTORS}. Received: factor={factor!r}"
-            )
-        self.threshold = float(threshold)
         self.momentum = float(momentum)
-        self.factor_kind = factor
-        # A reference, or the normalization would be a layer inside this one.
-        self._normalization = None
-
-    def __call__(self, inputs, *args, **kwargs):
-        if isinstance(inputs, keras.KerasTensor) and self.factor_kind != "own":
-            self._find_normalization(inputs)
-        return super().__call__(inputs, *args, **kwargs)
-
-    def _find_normalization(self, inputs):
-        found = _normalization_before(inputs, self)
-        if self.factor_kind == "auto":
-            self.factor_kind = "own" if found is None else "batch_norm"
-        if self.factor_kind == "own":
-            return
-        known = self.normalization
-        if found is None or known not in (None, found):
-            before = "none" if found is None else f"'{found.name}'"
-            expected = "one" if known is None else f"'{known.name}', as before"
-            raise ValueError(
-                f"Mask '{self.name}' takes its factors from the scale of the "
-                "BatchNormalization that it is called behind. Expected "
-                f"{expected}, with the same channel axis. Received: {before}. "
-                "Put it right behind the normalization, or pass "
-                "factor='own'."
-            )
-        self._normalization = weakref.ref(found)
-
-    @property
-    def normalization(self):
-        """The BatchNormalization whose scales are the factors, or `None`."""
-        return self._normalization and self._normalization()
 
     def build(self, input_shape):
-        channels = self.num_channels(input_shape)
-        if self.factor_kind != "batch_norm":
-            self.factor_kind = "own"
-            self.own_factor = self.add_weight(
-                name="factor",
-                shape=(channels,),
-                initializer="ones",
-                dtype="float32",
-                autocast=False,
-            )
         self.moving_average = self.add_weight(
             name="moving_average",
-            shape=(channels,),
+            shape=(self.num_channels(input_shape),),
             initializer="ones",
             dtype="float32",
             autocast=False,
@@ -169,23 +119,13 @@ class AtomicBlockScale(PerChannelMask):
         super().build(input_shape)
 
     @property
-    def factor(self):
-        """The variable with the importance factors, alpha."""
-        if self.factor_kind == "own":
-            return self.own_factor
-        if self.normalization is None:
-            raise ValueError(
-                f"Mask '{self.name}' takes its factors from the scale of a "
-                "BatchNormalization, and was not called behind one yet, or "
-                "the model that it was part of is gone."
-            )
-        return self.normalization.gamma
+    def switches(self):
+        return self.moving_average.shape[0]
 
     def offset(self):
         """Returns what a channel is whose factor is 0, a NumPy vector."""
-        channels = self.moving_average.shape[0]
         if self.factor_kind == "own" or not self.normalization.center:
-            return np.zeros(channels, "float32")
+            return np.zeros(self.switches, "float32")
         return ops.convert_to_numpy(self.normalization.beta)
 
     def call(self, inputs, training=False):
@@ -231,44 +171,6 @@ class AtomicBlockScale(PerChannelMask):
         lives_on = ops.logical_and(lives_on, self._steps() > 0)
         return ops.cast(ops.logical_or(alive, lives_on), "float32")
 
-    def inference_scale(self):
-        alive = self.probabilities()
-        return alive * self.factor if self.factor_kind == "own" else alive
-
-    def decision(self):
-        alive = ops.convert_to_numpy(self.probabilities())
-        return [int(i) for i in np.flatnonzero(alive)]
-
-    def scale_of(self, decision):
-        channels = self.moving_average.shape[0]
-        scale = self.switches_of(decision, channels)
-        if self.factor_kind == "own":
-            scale = scale * ops.convert_to_numpy(self.factor)
-        return scale
-
-    def scale_limits(self):
-        channels = self.moving_average.shape[0]
-        return np.zeros(channels, "float32"), np.ones(channels, "float32")
-
     def get_config(self):
-        config = {
-            "threshold": self.threshold,
-            "momentum": self.momentum,
-            "factor": self.factor_kind,
-        }
+        config = {"threshold": self.threshold, "momentum": self.momentum}
         return {**super().get_config(), **config}
-
-
-def _normalization_before(tensor, mask):
-    """Returns the BatchNormalization that made a tensor, if it will do."""
-    history = getattr(tensor, "_keras_history", None)
-    layer = history and history.operation
-    if not isinstance(layer, keras.layers.BatchNormalization):
-        return None
-    rank = len(tensor.shape)
-    same = layer.axis % rank == mask.channel_axis(rank)
-    return layer if layer.scale and same else None
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

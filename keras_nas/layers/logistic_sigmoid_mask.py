@@ -124,6 +124,14 @@ class LogisticSigmoidMask(PerChannelMask):
         kept = ops.cast(self.logits > 0, "float32")
         return kept * self.probabilities() if self.soft_inference else kept
 
+    def margins(self):
+        """Returns numbers that are above 0 for the channels that are kept."""
+        return ops.convert_to_tensor(self.logits)
+
+    def shift(self, margins):
+        """Adds a number, or one for each channel, to the margins."""
+        self.logits.assign_add(ops.broadcast_to(margins, self.logits.shape))
+
     def decision(self):
         logits = ops.convert_to_numpy(self.logits)
         return [int(i) for i in np.flatnonzero(logits > 0)]

@@ -86,6 +86,11 @@ class PerChannelMask(Mask):
         shape[self.channel_axis(len(shape))] = -1
         return inputs * ops.cast(ops.reshape(scale, shape), inputs.dtype)
 
+    def ranking(self):
+        """Returns numbers that say which channels rounding adds back first:
+        those with the largest."""
+        return self.probabilities()
+
     def switches_of(self, decision, channels):
         """Returns 1 for each channel of a list, and 0 for the others.
 

@@ -8,17 +8,6 @@ from keras import ops
 from keras_nas.graph import flow_of
 from keras_nas.search.budget import first_within
 
-_SOFTNESS = 0.1
-
-
-def soft_count(factor):
-    """Returns 0 for factors of 0, and 1 for those of 1 and more.
-
-    A controller that saw how many blocks are alive would learn too late that
-    factors fall, and drive all of them to 0.
-    """
-    return ops.minimum(factor * (1.0 + _SOFTNESS) / (factor + _SOFTNESS), 1.0)
-
 
 def keep_within(search, scales):
     """Returns switches without the blocks of the smallest factors.

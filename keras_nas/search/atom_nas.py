@@ -12,7 +12,7 @@ from keras_nas.graph.decisions import read_scales
 from keras_nas.search.atom_budget import check_forced
 from keras_nas.search.atom_budget import close
 from keras_nas.search.atom_budget import keep_within
-from keras_nas.search.atom_budget import soft_count
+from keras_nas.search.budget import soft_count
 from keras_nas.search.shrinkage import ArrayBatches
 from keras_nas.search.shrinkage import Recalibration
 from keras_nas.search.shrinkage import Shrinkage

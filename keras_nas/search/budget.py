@@ -7,6 +7,8 @@ from keras import ops
 from keras_nas.graph import flow_of
 from keras_nas.slicing.rounding import round_scales
 
+_SOFTNESS = 0.1  # Of factors that begin at 1.
+
 
 class BudgetController(keras.layers.Layer):
     """The strength of the penalty, fixed or driven by a target.
@@ -106,40 +108,43 @@ class BudgetController(keras.layers.Layer):
         return cost > 1.02 * self.target / self.full
 
 
-def fit_logits_to_budget(search, target):
-    """Shifts all logits by one number so that the decision costs <= target.
+def soft_count(factor):
+    """Returns 0 for factors of 0, and 1 for those of 1 and more.
 
-    The shift is the smallest in absolute value that brings the sliced network
-    to the largest cost within the target: downwards if it was above, upwards
-    if channels can be added back.
+    A controller that saw how many channels are alive would learn too late that
+    factors fall, and drive all of them to 0.
+    """
+    return ops.minimum(factor * (1.0 + _SOFTNESS) / (factor + _SOFTNESS), 1.0)
+
+
+def threshold_within(search, values, target, present=0.0):
+    """Returns the number above which values are kept, to cost <= target.
+
+    It is the one nearest to the present one that brings the sliced network to
+    the largest cost within the target: higher if the network was above it,
+    lower if channels can be added back.
 
     Args:
-        search: A search with `model`, `regularizer` and `channel_multiple`,
-            whose masks have `logits`.
+        search: A search with `model`, `regularizer` and `channel_multiple`.
+        values: One NumPy vector per mask.
         target: The budget, an absolute number.
-
-    Returns:
-        The shift.
+        present: Float, the present threshold.
     """
     flow = flow_of(search.model)
-    logits = [ops.convert_to_numpy(mask.logits) for mask in flow.masks]
-    levels = np.unique(np.concatenate(logits))
-    # Kept iff logit > threshold; one below all levels keeps everything.
+    levels = np.unique(np.concatenate(values))
+    # One below all levels keeps everything.
     thresholds = np.concatenate([[levels[0] - 1.0], levels])
 
     def cost(threshold):
-        kept = [(v > threshold).astype("float32") for v in logits]
+        kept = [(v > threshold).astype("float32") for v in values]
         kept = round_scales(flow, kept, search.channel_multiple)
         return search.regularizer.decided(search.model, kept)
 
     first = first_within(thresholds, cost, target)
-    ends = thresholds[first], np.append(thresholds, np.inf)[first + 1]
-    if ends[0] <= 0.0 < ends[1]:
-        return 0.0
-    shift = ends[0] + min(1e-3, (ends[1] - ends[0]) / 2)
-    for mask, values in zip(flow.masks, logits, strict=True):
-        mask.logits.assign(values - shift)
-    return -float(shift)
+    low, high = thresholds[first], np.append(thresholds, np.inf)[first + 1]
+    if low <= present < high:
+        return present
+    return float(low + min(1e-3, (high - low) / 2))
 
 
 def first_within(values, cost, target):

@@ -1,19 +1,9 @@
 """FiGS: fine-grained stochastic architecture search."""
 
-import numpy as np
-from keras import ops
-
-from keras_nas.graph import flow_of
-from keras_nas.graph.decisions import mask_scales
-from keras_nas.search.budget import fit_logits_to_budget
-from keras_nas.search.mask_search import MaskSearch
-from keras_nas.slicing import read_architecture
-from keras_nas.slicing import slice_model
-from keras_nas.slicing.rounding import check_multiple
-from keras_nas.slicing.rounding import round_scales
+from keras_nas.search.channel_search import ChannelSearch
 
 
-class FiGS(MaskSearch):
+class FiGS(ChannelSearch):
     """Searches the widths and operators of a model with masks.
 
     Wrap a model that holds `keras_nas.FiGSMask` layers (put there by hand or
@@ -76,51 +66,3 @@ class FiGS(MaskSearch):
     """
 
     method = "FiGS"
-
-    def __init__(
-        self,
-        model,
-        regularizer=None,
-        ramp=0.6,
-        channel_multiple=None,
-        **kwargs,
-    ):
-        super().__init__(model, regularizer, ramp, **kwargs)
-        check_multiple(channel_multiple)
-        self.channel_multiple = channel_multiple
-
-    def architecture(self):
-        return read_architecture(flow_of(self.model), self.decided_scales())
-
-    def export_model(self, return_report=False):
-        return slice_model(
-            self.model,
-            return_report=return_report,
-            channel_multiple=self.channel_multiple,
-        )
-
-    def decided_scales(self):
-        flow = flow_of(self.model)
-        return round_scales(flow, mask_scales(flow), self.channel_multiple)
-
-    def finish(self):
-        """Shifts the logits so that the decision meets the target, if any.
-
-        Masks that `channel_multiple` opens get small positive logits. `fit`
-        calls this at its end.
-        """
-        if self.regularizer.target is not None:
-            fit_logits_to_budget(self, self.controller.target)
-        masks, rounded = flow_of(self.model).masks, self.decided_scales()
-        for mask, scale in zip(masks, rounded, strict=True):
-            logits = ops.convert_to_numpy(mask.logits)
-            opened = (scale != 0) & (logits <= 0)
-            mask.logits.assign(np.where(opened, 1e-3, logits))
-
-    def progress(self):
-        return {"channels_alive": self.channels_alive()}
-
-    def channels_alive(self):
-        """Returns the share of the masks' channels that are kept now."""
-        scales = mask_scales(flow_of(self.model))
-        return float((np.concatenate(scales) != 0).mean())

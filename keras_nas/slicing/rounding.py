@@ -54,12 +54,9 @@ def round_scales(flow, scales, channel_multiple):
 
 
 def _places(flow, scales):
-    """Returns, by group, `(probability, mask, position)` of its masks, but
-    for masks that keep nothing."""
-    places = {}
-    probabilities = [
-        ops.convert_to_numpy(mask.probabilities()) for mask in flow.masks
-    ]
+    """Returns, by group, `(rank, mask, position)` of its masks, but for masks
+    that keep nothing."""
+    places, rankings = {}, {}
     for node in flow.graph.nodes:
         if node.operation not in flow.masks or flow.is_barrier(node):
             continue
@@ -67,9 +64,11 @@ def _places(flow, scales):
         is_free = node.operation.decides_each_channel
         if not is_free or not scales[mask].any():
             continue
+        if mask not in rankings:
+            rankings[mask] = ops.convert_to_numpy(node.operation.ranking())
         ids = flow.state(node.input_tensors[0]).ids
         for position, group in enumerate(flow.group[ids].tolist()):
-            place = (float(probabilities[mask][position]), mask, position)
+            place = (float(rankings[mask][position]), mask, position)
             places.setdefault(group, set()).add(place)
     return places
 

@@ -11,10 +11,15 @@ from keras_nas.spaces.catalogue import small_atom_nas
 from keras_nas.spaces.catalogue import small_big_nas
 from keras_nas.spaces.catalogue import small_fp_nas
 from keras_nas.spaces.catalogue import small_mbconv
+from keras_nas.spaces.catalogue import small_one_shot
 from keras_nas.spaces.catalogue import smoke_atom_nas
 from keras_nas.spaces.catalogue import smoke_big_nas
 from keras_nas.spaces.catalogue import smoke_fp_nas
+from keras_nas.spaces.catalogue import smoke_one_shot
 from keras_nas.spaces.catalogue import space_names
+from keras_nas.spaces.channel_space import ChannelSpace
+from keras_nas.spaces.fbnet import FBNetSpace
+from keras_nas.spaces.fbnet import fbnet
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
 from keras_nas.spaces.fbnet_v2_released import fbnet_v2_released_f
@@ -24,7 +29,10 @@ from keras_nas.spaces.fp_nas import fp_nas_f_fine
 from keras_nas.spaces.fp_nas import fp_nas_f_plus
 from keras_nas.spaces.fp_nas import fp_nas_l
 from keras_nas.spaces.fp_nas_space import FPNASSpace
+from keras_nas.spaces.masked_model_space import MaskedModelSpace
 from keras_nas.spaces.mbconv_space import MBConvSpace
+from keras_nas.spaces.one_shot import OneShotSpace
+from keras_nas.spaces.one_shot import one_shot
 from keras_nas.spaces.published import published_names
 from keras_nas.spaces.published import published_network
 from keras_nas.spaces.published import published_record
@@ -38,12 +46,17 @@ __all__ = [
     "Architecture",
     "AtomNASSpace",
     "BigNASSpace",
+    "ChannelSpace",
+    "FBNetSpace",
     "FPNASSpace",
     "MBConvSpace",
+    "MaskedModelSpace",
+    "OneShotSpace",
     "SearchSpace",
     "atom_nas",
     "big_nas",
     "build_from_blocks",
+    "fbnet",
     "fbnet_v2_f",
     "fbnet_v2_largest",
     "fbnet_v2_released_f",
@@ -55,6 +68,7 @@ __all__ = [
     "fp_nas_f_plus",
     "fp_nas_l",
     "mobile_network",
+    "one_shot",
     "published_names",
     "published_network",
     "published_record",
@@ -64,8 +78,10 @@ __all__ = [
     "small_big_nas",
     "small_fp_nas",
     "small_mbconv",
+    "small_one_shot",
     "smoke_atom_nas",
     "smoke_big_nas",
     "smoke_fp_nas",
+    "smoke_one_shot",
     "space_names",
 ]

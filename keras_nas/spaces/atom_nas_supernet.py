@@ -5,7 +5,7 @@ import functools
 import keras
 
 from keras_nas.layers import AtomicBlockScale
-from keras_nas.spaces.architecture import Architecture
+from keras_nas.spaces.channel_lists import read_channels
 
 
 def build_supernet(
@@ -68,38 +68,6 @@ def count_channels(space, architecture):
         ValueError: If it has other decisions.
     """
     keys = decisions_of_masks(space)
-    expected = (
-        "Expected a `keras_nas.Architecture` with a list of different "
-        f"channels for each mask of the supernet of space '{space.name}'"
-    )
-    if not isinstance(architecture, Architecture):
-        raise ValueError(
-            "Invalid value received for argument `architecture`. "
-            f"{expected}. Received: {str(architecture)[:200]}"
-        )
-    decisions = architecture.decisions
-    missing, others = set(keys) - set(decisions), set(decisions) - set(keys)
-    if missing or others:
-        raise ValueError(
-            "Invalid value received for argument `architecture`. "
-            f"{expected}. Received none for {sorted(missing)}, and others: "
-            f"{sorted(others)}"
-        )
-    counts = {}
-    for mask, key in keys.items():
-        channels, most = decisions[mask], space.decisions[key][-1]
-        if not _are_channels(channels, most):
-            raise ValueError(
-                f"Invalid decision '{mask}' of an architecture. {expected}, "
-                f"each below {most}. Received: {str(channels)[:200]}"
-            )
-        counts[key] = len(channels)
-    return counts
-
-
-def _are_channels(channels, most):
-    return (
-        isinstance(channels, (list, tuple))
-        and all(type(i) is int and 0 <= i < most for i in channels)
-        and len(set(channels)) == len(channels)
-    )
+    sizes = {mask: space.decisions[key][-1] for mask, key in keys.items()}
+    channels = read_channels(architecture, sizes, space.name)
+    return {keys[mask]: len(kept) for mask, kept in channels.items()}

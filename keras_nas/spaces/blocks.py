@@ -107,6 +107,23 @@ def build_from_blocks(
     return keras.Model(inputs, outputs, name=name)
 
 
+def add_block(x, name, norm, block):
+    """Returns the output of one block, whose layers begin with a name.
+
+    Args:
+        x: Symbolic tensor, the block's input.
+        name: String.
+        norm: Dictionary, the `momentum` and `epsilon` of every
+            BatchNormalization.
+        block: Dictionary as in `build_from_blocks`.
+
+    Raises:
+        ValueError: If the block does not fit the schema or the input.
+    """
+    block = read_block(name, block, x.shape)
+    return _BUILDERS[block["type"]](x, name, norm, block)
+
+
 def _conv_block(x, name, norm, block):
     return _conv_norm(
         x,

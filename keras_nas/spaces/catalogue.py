@@ -6,6 +6,7 @@ from keras_nas.spaces.atom_nas_released import atom_nas
 from keras_nas.spaces.atom_nas_space import AtomNASSpace
 from keras_nas.spaces.big_nas_released import big_nas
 from keras_nas.spaces.big_nas_space import BigNASSpace
+from keras_nas.spaces.fbnet import fbnet
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_f
 from keras_nas.spaces.fbnet_v2 import fbnet_v2_largest
 from keras_nas.spaces.fbnet_v2 import table_row
@@ -17,6 +18,8 @@ from keras_nas.spaces.fp_nas import fp_nas_f_plus
 from keras_nas.spaces.fp_nas import fp_nas_l
 from keras_nas.spaces.fp_nas_space import FPNASSpace
 from keras_nas.spaces.mbconv_space import MBConvSpace
+from keras_nas.spaces.one_shot import OneShotSpace
+from keras_nas.spaces.one_shot import one_shot
 
 
 def small_mbconv():
@@ -173,6 +176,49 @@ def smoke_fp_nas():
     return FPNASSpace("smoke_fp_nas", rows, splits=(0, 1, 2), resolution=8)
 
 
+def small_one_shot():
+    """Returns cells of operators for images of 16 pixels.
+
+    Use it for trials of FiGS on a CPU.
+
+    Returns:
+        A `OneShotSpace` of three cells, at 16, 8 and 4 pixels.
+
+    Example:
+
+    >>> from keras_nas import spaces
+    >>> space = spaces.small_one_shot()
+    >>> len(space.operators), space.masks["cell3_mask"]
+    (42, 32)
+    """
+    return OneShotSpace(
+        "small_one_shot",
+        cells=3,
+        blocks=2,
+        width=8,
+        cells_per_stage=1,
+        stem_stride=1,
+        resolution=16,
+    )
+
+
+def smoke_one_shot():
+    """Returns two tiny cells for images of 8 pixels, to see that things run.
+
+    Returns:
+        A `OneShotSpace` of blocks of their own.
+    """
+    return OneShotSpace(
+        "smoke_one_shot",
+        cells=2,
+        blocks=1,
+        width=4,
+        cells_per_stage=1,
+        stem_stride=2,
+        resolution=8,
+    )
+
+
 def space_names():
     """Returns the names that `find_space` knows.
 
@@ -218,6 +264,12 @@ _SPACES = {
     "smoke_big_nas": smoke_big_nas,
     "small_fp_nas": small_fp_nas,
     "smoke_fp_nas": smoke_fp_nas,
+    "small_one_shot": small_one_shot,
+    "smoke_one_shot": smoke_one_shot,
+    "one_shot": one_shot,
+    "one_shot_add": functools.partial(one_shot, "add"),
+    "fbnet": fbnet,
+    "fbnet_reduced": functools.partial(fbnet, "reduced"),
     "fbnet_v2_f": fbnet_v2_f,
     **{
         f"fbnet_v2_largest_{kind.lower()}": functools.partial(

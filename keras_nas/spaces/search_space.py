@@ -83,7 +83,7 @@ class SearchSpace:
         Raises:
             ValueError: If the seed is something else.
         """
-        rng = _generator(seed)
+        rng = new_generator(seed)
         return self._architecture(
             {
                 key: options[rng.integers(len(options))]
@@ -125,7 +125,7 @@ class SearchSpace:
                 "Invalid value received for argument `probability`. Expected "
                 f"a float from 0 to 1. Received: probability={probability!r}"
             )
-        rng = _generator(seed)
+        rng = new_generator(seed)
         decisions = {}
         for key, options in self.decisions.items():
             index = options.index(architecture.decisions[key])
@@ -232,7 +232,15 @@ def _describe(options):
     return f"one of {list(options)}"
 
 
-def _generator(seed):
+def new_generator(seed):
+    """Returns a `numpy.random.Generator`.
+
+    Args:
+        seed: Integer >= 0.
+
+    Raises:
+        ValueError: If the seed is something else.
+    """
     is_integer = isinstance(seed, numbers.Integral)
     if not is_integer or isinstance(seed, bool) or seed < 0:
         raise ValueError(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import keras_nas
-from keras_nas.search.budget import fit_logits_to_budget
 
 USEFUL = 4  # The labels depend on this many of the features.
 
@@ -179,7 +178,7 @@ def test_shift_finds_the_best_common_threshold():
         search = keras_nas.search.FiGS(
             model, keras_nas.ExpectedFLOPs(target=target)
         )
-        fit_logits_to_budget(search, target)
+        search.finish()
         best = max(k for k in range(17) if 18 * k <= target)
         expected = sorted(np.argsort(-logits)[:best].tolist())
         assert search.architecture().decisions["mask"] == expected

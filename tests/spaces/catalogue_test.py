@@ -47,3 +47,11 @@ def test_small_spaces_of_sizes():
 def test_other_names_are_refused(name):
     with pytest.raises(ValueError, match="argument `name`.*'small_mbconv'"):
         spaces.find_space(name)
+
+
+def test_small_cells_are_for_trials_on_a_cpu():
+    space = spaces.small_one_shot()
+    widths = [space.masks[f"cell{i}_mask"] for i in (1, 2, 3)]
+    assert (space.resolution, widths) == (16, [8, 16, 32])
+    macs, _ = space.costs([space.biggest()], classes=10)
+    assert 2e6 < macs[0] < 4e6

@@ -1,10 +1,12 @@
-"""Operations that take a part of a tensor: `x[...]`, `ops.split`."""
+"""What takes a part of a tensor: `x[...]`, `ops.split`, `OwnChannels`."""
 
 import numpy as np
+from keras import ops
 
 from keras_nas.graph.rules.registry import register_rule
 from keras_nas.graph.rules.rule import Rule
 from keras_nas.graph.rules.shape import MovingRule
+from keras_nas.layers import OwnChannels
 
 
 @register_rule("GetItem")
@@ -98,3 +100,41 @@ class SplitRule(Rule):
             ends = [part[-1] + 1 for part in self.parts(node, flow)[:-1]]
             ends = np.searchsorted(kept, ends)
             piece.config["indices_or_sections"] = tuple(map(int, ends))
+
+
+@register_rule(OwnChannels)
+class OwnChannelsRule(Rule):
+    """The channels of the input, not tied to them."""
+
+    def is_pointwise(self, node):
+        return True
+
+    def is_homogeneous(self, operation):
+        return True
+
+    def forward(self, node, flow):
+        state, output = (
+            flow.state(node.input_tensors[0]),
+            node.output_tensors[0],
+        )
+        flow.add_source(output, state.axis, state.alive, state.nonzero)
+
+    def demand(self, node, flow, reading, out):
+        return out
+
+    def cost(self, node, flow, reading):
+        return {}
+
+    def constant(self, node, flow, values):
+        return values
+
+    def rebuild(self, piece):
+        (tensor,) = piece.inputs
+        index = np.searchsorted(piece.kept_in(), piece.kept_out())
+        if len(index) == len(piece.kept_in()):
+            return tensor
+        axis = piece.flow.state(piece.node.input_tensors[0]).axis
+        if (np.diff(index) == 1).all():
+            part = slice(int(index[0]), int(index[-1]) + 1)
+            return tensor[(*[slice(None)] * axis, part)]
+        return ops.take(tensor, index, axis=axis)

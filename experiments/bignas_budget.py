@@ -1,0 +1,50 @@
+"""BigNAS for one budget: the best child of a supernet, trained anew."""
+
+import keras
+
+import keras_nas
+from experiments import pipeline
+from experiments.bignas import BigNAS
+from experiments.patches import PatchContext
+
+
+class BigNASForBudget(BigNAS):
+    """What BigNAS selects for the target, as other methods' results."""
+
+    def search_stage(self, context):
+        preset = context.preset
+        patches = PatchContext(**vars(context))
+        facts = self.train(patches)
+        selected = self.select(patches, worker=0, workers=1)
+        (child,) = (c for c in selected["children"] if c["budget"])
+        architecture = keras_nas.Architecture(preset.space, child["decisions"])
+        architecture.save(context.run.path("architecture.json"))
+        batches = self.recalibration_data(patches)
+        found = self.trained(patches).export_model(architecture, batches)
+        return {**facts, **pipeline.facts(patches, found)}
+
+    def search_macs(self, context, stage):
+        """Of the biggest, the smallest and some random networks in each step,
+        those at the mean cost of the space."""
+        preset, space = context.preset, self.space(context)
+        classes = context.data.num_classes
+        ends, _ = space.costs([space.smallest(), space.biggest()], classes)
+        sampled, _ = space.costs(space.sample_indices(1000, seed=0), classes)
+        macs = ends.sum() + preset.random_children * sampled.mean()
+        return round(macs * context.images("train") * preset.search_epochs)
+
+    def network(self, context, architecture):
+        keras.utils.set_random_seed(context.seed)
+        with context.strategy.scope():
+            return self.space(context).build(
+                architecture,
+                context.data.num_classes,
+                momentum=context.preset.bn_momentum,
+            )
+
+    def narrowed(self, context, architecture=None):
+        biggest = self.network(context, self.space(context).biggest())
+        narrow = keras_nas.search.WidthMultiplier(
+            keras_nas.insert_masks(biggest), context.preset.budget()
+        ).export_model()
+        return pipeline.from_scratch(context, narrow)

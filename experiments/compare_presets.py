@@ -1,0 +1,183 @@
+"""What is compared: entries, and the settings that all of them share."""
+
+import dataclasses
+
+from experiments import atomnas
+from experiments import bignas_budget
+from experiments import comparison
+from experiments import dmasking
+from experiments import figs
+from experiments import fpnas
+from experiments import morphnet
+from experiments import random_search
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComparePreset:
+    """The settings of a comparison; flags override any of them."""
+
+    base: str = dataclasses.field(
+        metadata={"help": "Name of the methods' own presets to begin with."}
+    )
+    dataset: str = dataclasses.field(
+        default="photo_patches",
+        metadata={"help": "photo_patches (embedded) or any TFDS name."},
+    )
+    image_size: int = dataclasses.field(
+        metadata={"help": "Height and width of images, that of the spaces."}
+    )
+    batch_size: int = dataclasses.field(metadata={"help": "Images of a batch."})
+    target: float = dataclasses.field(
+        metadata={"help": "Multiply-adds that every network may have."}
+    )
+    seeds: int = dataclasses.field(
+        default=2, metadata={"help": "How many seeds, from --seed on."}
+    )
+    methods: str = dataclasses.field(
+        default="",
+        metadata={
+            "help": "Names of methods with commas between them; by default "
+            "all. Baselines of their spaces come along."
+        },
+    )
+    train_epochs: int = dataclasses.field(
+        metadata={"help": "Epochs of every retraining."}
+    )
+    learning_rate: float = dataclasses.field(
+        default=3e-3, metadata={"help": "Adam's, in every retraining."}
+    )
+    search_share: float = dataclasses.field(
+        default=1.0,
+        metadata={
+            "help": "Share of the epochs of the methods' own presets that "
+            "searches take."
+        },
+    )
+    latency_runs: int = dataclasses.field(
+        default=200, metadata={"help": "Timed runs of each .tflite file."}
+    )
+
+    def training(self):
+        """Returns the settings of every retraining."""
+        return {
+            "train_epochs": self.train_epochs,
+            "learning_rate": self.learning_rate,
+            "algorithm": "adam",
+            "decay": "cosine",
+            "constant_ending": 0.0,
+            "weight_decay": 0.0,
+            "validation_freq": self.train_epochs,
+        }
+
+    def entries(self):
+        """Returns the entries to compare, by families.
+
+        Raises:
+            ValueError: If `methods` names one that is not there.
+        """
+        entries = _entries(self)
+        if not self.methods:
+            return entries
+        wanted = {name.strip().lower() for name in self.methods.split(",")}
+        known = [e.name for e in entries if not e.is_baseline]
+        unknown = wanted - {name.lower() for name in known}
+        if unknown:
+            raise ValueError(
+                "Invalid value received for flag --methods. Expected some of "
+                f"{', '.join(known)}. Received: {', '.join(sorted(unknown))}"
+            )
+        families = {e.family for e in entries if e.name.lower() in wanted}
+        return [
+            e
+            for e in entries
+            if e.name.lower() in wanted
+            or (e.is_baseline and e.family in families)
+        ]
+
+
+def _entries(preset):
+    residual, one_shot = "residual network", "one_shot"
+    spaces = {
+        "small": "small_one_shot",
+        "smoke": "smoke_one_shot",
+    }
+    in_space = {"model": spaces[preset.base]}
+    shared = {"shared_weights": True, "path_dropout": 0.1}
+    epochs = {"search_epochs": preset.train_epochs}
+    return [
+        *_family(
+            preset,
+            residual,
+            ("FiGS", figs.FiGS(), {}),
+            ("MorphNet", morphnet.MorphNet(), {}),
+            ("Random search", random_search.RandomSearch(), {}),
+        ),
+        *_family(
+            preset,
+            one_shot,
+            ("FiGS", figs.FiGS(), in_space),
+            (
+                "One-Shot",
+                random_search.RandomSearch(),
+                {**in_space, **shared, **epochs},
+            ),
+        ),
+        *_family(preset, "mbconv", ("DMaskingNAS", dmasking.DMaskingNAS(), {})),
+        *_family(preset, "fp_nas", ("FP-NAS", fpnas.FPNASExperiment(), {})),
+        *_family(
+            preset,
+            "big_nas",
+            (
+                "BigNAS",
+                bignas_budget.BigNASForBudget(),
+                {"budgets": (preset.target,)},
+            ),
+        ),
+        *_family(preset, "atom_nas", ("AtomNAS", atomnas.AtomNAS(), {})),
+    ]
+
+
+def _family(preset, family, *methods):
+    """Returns the entries of some methods, and their narrowed network."""
+    entries = []
+    for name, method, settings in methods:
+        own = method.presets[preset.base]
+        epochs = max(1, round(preset.search_share * own.search_epochs))
+        shared = {
+            "dataset": preset.dataset,
+            "image_size": preset.image_size,
+            "batch_size": preset.batch_size,
+            "target": preset.target,
+            "latency_runs": preset.latency_runs,
+            "channel_multiple": 1,
+            "search_epochs": epochs,
+        }
+        own = dataclasses.replace(own, **{**shared, **settings})
+        entries.append(comparison.Entry(name, family, method, own))
+    first = entries[0]
+    baseline = dataclasses.replace(
+        first, name=comparison.BASELINE, is_baseline=True
+    )
+    return [*entries, baseline]
+
+
+PRESETS = {
+    # The whole path in minutes; its accuracies mean nothing.
+    "smoke": ComparePreset(
+        base="smoke",
+        image_size=8,
+        batch_size=250,
+        target=40_000.0,
+        seeds=1,
+        train_epochs=1,
+        latency_runs=20,
+    ),
+    "small": ComparePreset(
+        base="small",
+        image_size=16,
+        batch_size=64,
+        target=750_000.0,
+        train_epochs=12,
+        search_share=0.5,
+    ),
+}

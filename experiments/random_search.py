@@ -1,0 +1,163 @@
+r"""Random search: the baseline of networks that are drawn; retrain, export.
+
+    python -m experiments.random_search --output_dir=runs/random
+
+draws networks of a space near the budget, trains each for a short while,
+selects the most accurate one on the validation images, and goes on with it as
+the other experiments do. With --shared_weights, networks are not trained: they
+are evaluated with the weights of one supernet, as One-Shot does.
+
+--model is a network, of whose layers the widths are drawn, or a space of masks.
+"""
+
+import dataclasses
+
+import keras
+
+import keras_nas
+from experiments import experiment
+from experiments import pipeline
+from experiments.figs import FiGS
+from experiments.random_search_presets import RANDOM_SEARCH
+from keras_nas import search as searches
+from keras_nas import spaces
+
+
+class RandomSearch(FiGS):
+    """The best of some networks that a space samples."""
+
+    name, module, presets = "random search", "random_search", RANDOM_SEARCH
+
+    def mask(self, preset):
+        return keras_nas.FiGSMask
+
+    def new_search(self, context):
+        masked = self.supernet(context)
+        context.preset.budget().budget(masked)
+
+    def drawn_space(self, context):
+        """Returns the space that networks are drawn from."""
+        space = self.space(context)
+        if space is None:
+            space = spaces.MaskedModelSpace(self.masked(context))
+        return space
+
+    def supernet(self, context):
+        """Returns the model whose weights networks share."""
+        rate = context.preset.path_dropout
+        if not rate:
+            return self.masked(context)
+        if not isinstance(self.space(context), spaces.OneShotSpace):
+            raise ValueError(
+                "Invalid value received for flag --path_dropout. Expected 0, "
+                "unless --model is a space of One-Shot, whose operators can be "
+                f"dropped. Received: {rate}"
+            )
+        return self.masked(context, path_dropout=rate)
+
+    def search_stage(self, context):
+        preset, run = context.preset, context.run
+        masked, space = self.masked(context), self.drawn_space(context)
+        evaluate, history = self.trained_for_each(context, space), {}
+        if preset.shared_weights:
+            masked = self.supernet(context)
+            evaluate, history = self.with_shared_weights(context, space, masked)
+        evaluations = searches.Evaluations(
+            run.output_dir,
+            space,
+            evaluate,
+            classes=context.data.num_classes,
+            source=[preset.shared_weights, preset.sample_epochs],
+        )
+        selection = searches.RandomSearch(
+            evaluations,
+            preset.cost,
+            samples=preset.samples,
+            at_least=preset.at_least,
+            seed=context.seed,
+        ).select(preset.budget().budget(masked))
+        architecture = space.to_channels(selection.architecture)
+        run.save_model(masked, "masked.keras")
+        architecture.save(run.path("architecture.json"))
+        rows, accuracies = evaluations.known()
+        return {
+            "history": history,
+            "evaluated": {
+                "macs": evaluations.costs("macs", rows).tolist(),
+                "accuracy": accuracies.tolist(),
+            },
+            "selection_accuracy": selection.accuracy,
+            **pipeline.facts(
+                context, keras_nas.slice_model(masked, architecture)
+            ),
+        }
+
+    def trained_for_each(self, context, space):
+        """Returns what trains a network for a short while and evaluates it."""
+        preset = dataclasses.replace(
+            context.preset, train_epochs=context.preset.sample_epochs
+        )
+
+        def evaluate(architecture):
+            network = pipeline.from_scratch(
+                context, space.build(architecture, context.data.num_classes)
+            )
+            network.compile(
+                preset.recipe().optimizer(
+                    context.data.steps("search"), preset.train_epochs
+                ),
+                context.loss(network),
+                metrics=["accuracy"],
+            )
+            pipeline.fit(
+                network, context.data.search, epochs=preset.train_epochs
+            )
+            validation = context.data.validation
+            return network.evaluate(validation, verbose=0)[1]
+
+        return evaluate
+
+    def with_shared_weights(self, context, space, masked):
+        """Trains a supernet; returns what evaluates its sub-networks, and the
+        history."""
+        preset, data = context.preset, context.data
+        with context.strategy.scope():
+            search = searches.OneShot(masked)
+            search.compile(
+                preset.recipe().optimizer(
+                    data.steps("search"), preset.search_epochs
+                ),
+                context.loss(masked),
+                metrics=["accuracy"],
+            )
+        history = pipeline.fit(
+            search,
+            data.search,
+            epochs=preset.search_epochs,
+            callbacks=context.callbacks("search"),
+            validation_data=data.validation,
+            validation_freq=preset.validation_freq,
+        )
+        batches = pipeline.first_images(
+            data, "search", preset.recalibration_images
+        )
+
+        def evaluate(architecture):
+            channels = space.to_channels(architecture)
+            results = search.evaluate_child(channels, batches, data.validation)
+            return results["accuracy"]
+
+        return evaluate, pipeline.plain_history(history)
+
+    def search_macs(self, context, stage):
+        preset, images = context.preset, context.images("search")
+        if preset.shared_weights:
+            path = context.run.path("masked.keras")
+            macs = keras_nas.count_cost(keras.models.load_model(path)).macs
+            return macs * images * preset.search_epochs
+        macs = sum(stage["evaluated"]["macs"])
+        return round(macs * images * preset.sample_epochs)
+
+
+if __name__ == "__main__":
+    experiment.main(RandomSearch())
