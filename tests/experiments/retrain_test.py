@@ -14,7 +14,6 @@ import keras_nas
 from experiments import pipeline
 from experiments.decided_network import find_decided
 from experiments.figs_presets import FIGS
-from experiments.presets import TrainingPreset
 from experiments.retrain import Retrain
 from experiments.retrain_presets import RETRAIN
 from experiments.run import Run
@@ -170,6 +169,18 @@ def test_channels_of_a_space_of_atoms(tmp_path, plus):
     assert decided.decisions == architecture.decisions
 
 
+def test_channels_of_a_space_of_masks(tmp_path):
+    space, path = spaces.find_space("smoke_one_shot"), tmp_path / "a.json"
+    architecture = space.sample(seed=0)
+    expected = keras_nas.count_cost(space.build(architecture, 10))
+    for given in (architecture, space.to_channels(architecture)):
+        given.save(path)
+        network, decided = _network(_preset(path))
+        assert keras_nas.count_cost(network) == expected
+        assert decided.image_size == 8
+    assert decided.slice_report.layers and not decided.decisions
+
+
 def _bad_files(folder, residual):
     """Yields presets that do not fit, and what is said."""
     masked, of_residual = residual
@@ -181,7 +192,7 @@ def _bad_files(folder, residual):
     (folder / "text").write_text("no JSON")
     yield _preset(folder / "text"), "--architecture.*Expected JSON"
     yield _preset(of_residual), "--model.*'residual'.*Received: nothing"
-    yield _preset(of_space, plus=True), "--plus.*not of AtomNAS"
+    yield _preset(of_space, plus=True), "--plus.*a space of AtomNAS"
     in_8 = functools.partial(_preset, of_residual, image_size=8)
     yield in_8(model="residual", plus=True), "--plus.*no such flag"
     yield in_8(model="mobile"), "--model.*'residual'.*decisions without a mask"
@@ -225,20 +236,10 @@ def test_data_that_do_not_fit_are_refused(tmp_path, file, residual):
 def test_settings_of_searches_are_no_flags():
     names = {field.name for field in dataclasses.fields(RETRAIN["small"])}
     assert not names & {"target", "search_epochs", "cost", "train_augment"}
-    searched = dataclasses.asdict(FIGS["imagenet2012"])
-    preset = dataclasses.asdict(RETRAIN["figs_imagenet2012"])
-    changed = {
-        field.name
-        for field in dataclasses.fields(TrainingPreset)
-        if preset[field.name] != searched[field.name]
-    }
-    assert changed == {
-        "batch_size",
-        "decay_epochs",
-        "decay_rate",
-        "learning_rate",
-        "train_epochs",
-    }
+    searched, preset = FIGS["one_shot_b"], RETRAIN["figs_imagenet2012"]
+    assert preset.recipe() == searched.recipe()
+    assert preset.training() == searched.training()
+    assert (preset.batch_size, preset.train_epochs) == (1024, 400)
     assert RETRAIN["fpnas_imagenet2012"].augment == "rand_augment"
 
 
