@@ -230,8 +230,8 @@ BIGNAS = {
     "small": _SMALL,
     # Sections 4.1, 4.2 and 4.4 and Appendix B. The paper does not say how many
     # epochs there are (360 here), nor the warm-up's length, nor how many
-    # images are used for statistics and selection; its augmentation,
-    # AutoAugment, is not here. The selection goes through 256 pixels as well.
+    # images are used for statistics and selection; its augmentation is
+    # --augment=auto_augment. The selection goes through 256 pixels as well.
     "imagenet2012": BigNASPreset(
         space="big_nas",
         dataset="imagenet2012",

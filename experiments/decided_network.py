@@ -58,51 +58,73 @@ class SpaceNetwork:
     """The network of an architecture of a search space.
 
     Args:
-        architecture: An `Architecture` of the space, or of AtomNAS' channels.
+        architecture: An `Architecture` of the space, or of the channels that
+            stay of its supernet.
         preset: A `RetrainPreset`.
 
     Attributes:
         architecture: The `Architecture` as it was given.
-        decisions: Dictionary, what was decided upon.
-        slice_report: None.
+        decisions: Dictionary, what was decided upon; empty if that are lists
+            of channels, which the slice report tells better.
+        slice_report: None, or the `SliceReport` once the network was built.
         image_size: Integer, the height and width of its images.
 
     Raises:
         ValueError: If the architecture or a flag does not fit the space.
     """
 
-    slice_report = None
-
     def __init__(self, architecture, preset):
-        self.architecture = architecture
-        self._space = space = spaces.find_space(architecture.name)
-        is_atomic = isinstance(space, spaces.AtomNASSpace)
+        self.architecture = self._decided = architecture
+        self.slice_report = None
+        self._space = spaces.find_space(architecture.name)
         self._options = {"momentum": preset.bn_momentum}
+        is_atomic = isinstance(self._space, spaces.AtomNASSpace)
         if preset.plus:
             if not is_atomic:
-                expected = f"no such flag: '{space.name}' is not of AtomNAS"
+                expected = f"a space of AtomNAS, not '{architecture.name}'"
                 raise invalid("plus", expected, True)
             self._options["plus"] = True
         try:
-            if is_atomic and _has_lists(architecture):
-                architecture = space.from_channels(architecture)
-            self.decisions = architecture.decisions
-            self._decided = architecture
-            self.image_size = self._build(classes=1).input_shape[1]
+            if _has_lists(architecture) and (is_atomic or self._has_masks()):
+                self._decided = self._space.from_channels(architecture)
+            self._space.check(self._decided)
         except ValueError as error:
-            expected = f"an architecture of space '{space.name}'"
+            expected = f"an architecture of space '{self._space.name}'"
             raise _unfit(
                 "architecture", expected, preset.architecture, error
             ) from error
+        if self._has_masks():
+            self.image_size = self._space.resolution
+        else:
+            network = self._space.build(self._decided, classes=1)
+            self.image_size = network.input_shape[1]
+
+    @property
+    def decisions(self):
+        return {} if self._is_sliced() else self._decided.decisions
 
     def build(self, context):
         """Returns the network, with fresh weights."""
+        classes = context.data.num_classes
         keras.utils.set_random_seed(context.seed)
         with context.strategy.scope():
-            return self._build(context.data.num_classes)
+            if not self._is_sliced():
+                return self._space.build(
+                    self._decided, classes, **self._options
+                )
+            # Numbers alone would lose which channels an addition joins.
+            network, self.slice_report = keras_nas.slice_model(
+                self._space.supernet(classes, **self._options),
+                self._space.prune(self.architecture),
+                return_report=True,
+            )
+        return pipeline.from_scratch(context, network)
 
-    def _build(self, classes):
-        return self._space.build(self._decided, classes, **self._options)
+    def _has_masks(self):
+        return isinstance(self._space, spaces.ChannelSpace)
+
+    def _is_sliced(self):
+        return self._has_masks() and _has_lists(self.architecture)
 
 
 class SlicedNetwork:
@@ -114,7 +136,8 @@ class SlicedNetwork:
 
     Attributes:
         architecture: The `Architecture`.
-        decisions: Empty dictionary: the slice report shows them.
+        decisions: Dictionary, what was decided upon; empty if that are lists
+            of channels, which the slice report tells better.
         slice_report: The `SliceReport`, once the network was built.
         image_size: Integer, the height and width of its images.
 
@@ -125,6 +148,8 @@ class SlicedNetwork:
 
     def __init__(self, architecture, preset):
         self.architecture, self.decisions = architecture, {}
+        if not _has_lists(architecture):
+            self.decisions = architecture.decisions
         self.slice_report = self._sliced = None
         self._name = preset.model
         if preset.model.endswith(".keras"):

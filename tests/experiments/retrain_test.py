@@ -8,12 +8,12 @@ import types
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_nas
 from experiments import pipeline
 from experiments.decided_network import find_decided
 from experiments.figs_presets import FIGS
-from experiments.presets import TrainingPreset
 from experiments.retrain import Retrain
 from experiments.retrain_presets import RETRAIN
 from experiments.run import Run
@@ -68,26 +68,28 @@ def _preset(architecture, **options):
 
 
 def _data(classes=10, size=8, channels=3):
-    data = types.SimpleNamespace(
+    return types.SimpleNamespace(
         name="some_data",
         num_classes=classes,
         input_shape=(size, size, channels),
     )
-    return data
 
 
-def _network(preset, data=None):
-    """Returns the network that a preset names, and what it was found by."""
-    decided = find_decided(preset)
-    context = pipeline.Context(
-        run=None,
+def _context(preset, data, run=None):
+    return pipeline.Context(
+        run=run,
         preset=preset,
         seed=0,
-        data=data or _data(),
-        strategy=pipeline.find_strategy("default"),
+        data=data,
+        strategy=tf.distribute.get_strategy(),
         load=None,
     )
-    return decided.build(context), decided
+
+
+def _network(preset):
+    """Returns the network that a preset names, and what it was found by."""
+    decided = find_decided(preset)
+    return decided.build(_context(preset, _data())), decided
 
 
 def test_smoke_run_leaves_every_file(output_dir, file):
@@ -167,6 +169,18 @@ def test_channels_of_a_space_of_atoms(tmp_path, plus):
     assert decided.decisions == architecture.decisions
 
 
+def test_channels_of_a_space_of_masks(tmp_path):
+    space, path = spaces.find_space("smoke_one_shot"), tmp_path / "a.json"
+    architecture = space.sample(seed=0)
+    expected = keras_nas.count_cost(space.build(architecture, 10))
+    for given in (architecture, space.to_channels(architecture)):
+        given.save(path)
+        network, decided = _network(_preset(path))
+        assert keras_nas.count_cost(network) == expected
+        assert decided.image_size == 8
+    assert decided.slice_report.layers and not decided.decisions
+
+
 def _bad_files(folder, residual):
     """Yields presets that do not fit, and what is said."""
     masked, of_residual = residual
@@ -178,7 +192,7 @@ def _bad_files(folder, residual):
     (folder / "text").write_text("no JSON")
     yield _preset(folder / "text"), "--architecture.*Expected JSON"
     yield _preset(of_residual), "--model.*'residual'.*Received: nothing"
-    yield _preset(of_space, plus=True), "--plus.*not of AtomNAS"
+    yield _preset(of_space, plus=True), "--plus.*a space of AtomNAS"
     in_8 = functools.partial(_preset, of_residual, image_size=8)
     yield in_8(model="residual", plus=True), "--plus.*no such flag"
     yield in_8(model="mobile"), "--model.*'residual'.*decisions without a mask"
@@ -222,20 +236,10 @@ def test_data_that_do_not_fit_are_refused(tmp_path, file, residual):
 def test_settings_of_searches_are_no_flags():
     names = {field.name for field in dataclasses.fields(RETRAIN["small"])}
     assert not names & {"target", "search_epochs", "cost", "train_augment"}
-    searched = dataclasses.asdict(FIGS["imagenet2012"])
-    preset = dataclasses.asdict(RETRAIN["figs_imagenet2012"])
-    changed = {
-        field.name
-        for field in dataclasses.fields(TrainingPreset)
-        if preset[field.name] != searched[field.name]
-    }
-    assert changed == {
-        "batch_size",
-        "decay_epochs",
-        "decay_rate",
-        "learning_rate",
-        "train_epochs",
-    }
+    searched, preset = FIGS["one_shot_b"], RETRAIN["figs_imagenet2012"]
+    assert preset.recipe() == searched.recipe()
+    assert preset.training() == searched.training()
+    assert (preset.batch_size, preset.train_epochs) == (1024, 400)
     assert RETRAIN["fpnas_imagenet2012"].augment == "rand_augment"
 
 
@@ -249,21 +253,31 @@ def _small_network():
     return keras.Model(images, keras.layers.Dense(10)(x))
 
 
+def _stream(split, epoch):
+    """Returns the batches of a split, two an epoch, from an epoch on."""
+    random = np.random.default_rng(0)
+    images = random.normal(size=(4, 8, 6, 6, 3)).astype("float32")
+    labels = random.integers(10, size=(4, 8))
+    batches = tf.data.Dataset.from_tensor_slices((images, labels))
+    return batches.skip(2 * epoch)
+
+
 def test_a_training_goes_on_as_if_never_interrupted(tmp_path, file):
     preset = _preset(
         file,
-        image_size=6,
-        batch_size=500,
         train_epochs=2,
+        validation_freq=3,
         algorithm="rmsprop",
         ema_momentum=0.9,
-        augment="flip_crop",
         stochastic_depth=0.5,
     )
+    data = _data(size=6)
+    data.steps, data.stream = lambda split: 2, _stream
+    data.validation = data.test = _stream("test", 1)
 
     def train():
         run = Run(str(tmp_path), "x")
-        context = pipeline.open_context(run, preset, FLAGS)
+        context = _context(preset, data, run)
         network = _small_network()
         pipeline.train(context, network, "model", resumable=True)
         return network.get_weights()

@@ -92,6 +92,7 @@ def test_results_say_what_was_done():
     ).training()
     assert training == {
         "augment": "rand_augment",
+        "batch_size": 250,
         "ema_momentum": 0.9,
         "label_smoothing": 0.1,
         "stochastic_depth": 0.5,
