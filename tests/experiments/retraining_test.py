@@ -20,6 +20,7 @@ OPTIONS = {
     "label_smoothing": 0.1,
     "stochastic_depth": 0.5,
     "train_augment": "rand_augment",
+    "train_batch_size": 50,
     "distillation_temperature": 2.0,
 }
 
@@ -87,11 +88,13 @@ def test_results_say_what_was_done():
     plain = PRESET.training()
     assert plain["teacher"] is None and "distillation_weight" not in plain
     assert plain["augment"] == PRESET.augment
+    assert plain["batch_size"] == PRESET.batch_size
     training = dataclasses.replace(
         PRESET, **OPTIONS, teacher="t.keras"
     ).training()
     assert training == {
         "augment": "rand_augment",
+        "batch_size": 50,
         "ema_momentum": 0.9,
         "label_smoothing": 0.1,
         "stochastic_depth": 0.5,
