@@ -41,9 +41,8 @@ class OneShotSpace(ChannelSpace):
     - the stem: 3x3 convolutions of stride 2, one for each halving, the last
       one of `width` channels, those before it of half as many;
     - windows of 2x2 for the average pooling that halves a map;
-    - masks on all convolutions, stem, mix, aggregator, cell and head included,
-      as the paper's conclusion says: without them no network would have less
-      than several million parameters.
+    - masks on all convolutions, stem, mix, aggregator, cell and head included:
+      "after every convolution", as the paper's conclusion says.
 
     Parameters, in millions, of networks with two of seven operators in each
     block, drawn uniformly (mean of 50), beside what Table 1 of FiGS prints
