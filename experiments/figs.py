@@ -89,7 +89,7 @@ class FiGS(experiment.Method):
         if preset.warm_start and os.path.exists(path):
             trained = keras.models.load_model(path, compile=False)
         if space is None:
-            network = trained or context.network()
+            network = context.network() if trained is None else trained
             with context.strategy.scope():
                 return keras_nas.insert_masks(network, mask, seed=context.seed)
         keras.utils.set_random_seed(context.seed)
@@ -101,7 +101,7 @@ class FiGS(experiment.Method):
                 momentum=preset.bn_momentum,
                 **kwargs,
             )
-        for layer in trained.layers if trained else ():
+        for layer in () if trained is None else trained.layers:
             if layer.weights:
                 weights = layer.get_weights()
                 supernet.get_layer(layer.name).set_weights(weights)

@@ -322,5 +322,7 @@ def _opened(decisions):
 @contextlib.contextmanager
 def _random_state_kept():
     state = random.getstate()  # From which Keras draws seeds.
-    yield
-    random.setstate(state)
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -60,7 +60,7 @@ class FBNetSpace(ChannelSpace):
 
     Attributes:
         blocks: Tuple of `(name, cin, cout, stride)`, front to back.
-        resolution: The number.
+        stem, head, resolution, stem_stride: The numbers.
 
     Raises:
         ValueError: If an argument is invalid.

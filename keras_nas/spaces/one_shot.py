@@ -23,27 +23,41 @@ class OneShotSpace(ChannelSpace):
     There is a mask on the output of each operator and of each convolution,
     behind its BatchNormalization, with names such as `cell1_block2_sep5_mask`,
     inside the operator `cell1_block2_sep5_1_mask`, and `cell1_block2_in_mask`
-    for the mix. Identity and pooling have no channels of their own: part of
-    their mask saves nothing as long as the mix has the channels, all of it
-    removes them.
+    for the mix. Identity and pooling, which have no weights, have masks like
+    the others, behind `keras_nas.layers.OwnChannels`.
 
-    FiGS and the notes that exist on the space of Bender et al. leave much
-    open. Chosen here:
+    FiGS, the text at hand, leaves much of Bender et al.'s space open. Chosen
+    here:
 
-    - the sizes and the order of the seven operators, and that 1x7 and 7x1 are
-      separable, as "separable convolutions" may say;
+    - the operators beyond "separable convolutions", and that the 1x7 and 7x1
+      convolutions are separable too;
     - ReLU, convolution, BatchNormalization, in this order, with no
-      normalization between the depthwise convolution and the 1x1 behind it;
+      normalization between a depthwise convolution and the 1x1 behind it;
     - that the output of a cell is a 1x1 convolution of its blocks' outputs,
-      and has the cell's width, as a block has: that of the first cells is
-      `width`, and doubles where the map is halved;
-    - that the first cell reads the stem alone, and the last cell's output goes
-      through a 1x1 convolution of its width, ReLU and a global pool;
+      and has the cell's width, as its blocks have: `width` in the first cells,
+      doubled where the map is halved;
+    - that the first cell reads the stem alone, and that the last cell's output
+      goes through a 1x1 convolution of the same width, ReLU, a global pool;
     - the stem: 3x3 convolutions of stride 2, one for each halving, the last
       one of `width` channels, those before it of half as many;
-    - 2x2 windows for the average pooling that halves a map;
-    - masks on the 1x1 convolutions too, and on the stem: with open ones alone,
-      no network could be as small as the paper's.
+    - windows of 2x2 for the average pooling that halves a map;
+    - masks on all convolutions, stem, mix, aggregator, cell and head included:
+      "after every convolution", as the paper's conclusion says.
+
+    Parameters, in millions, of networks with two of seven operators in each
+    block, drawn uniformly (mean of 50), beside what Table 1 of FiGS prints
+    for One-Shot-Small without its width, taken as F = 16, 24 and 32:
+
+    | aggregator | 16 | 24 | 32 | supernet, 64 |
+    | :-- | --: | --: | --: | --: |
+    | add | 1.32 | 2.78 | 4.78 | 35.06 |
+    | concat | 1.67 | 3.57 | 6.18 | 54.57 |
+    | printed | 1.4 | 3.0 | 5.1 | |
+
+    One-Shot-Small adds, and is 6 to 8% larger than what adds here. That is
+    weak evidence: with cells whose outputs are concatenated only, by a
+    formula, it would be 1.83, 3.94 and 6.85; with full 1x7 and 7x1
+    convolutions 1.90, 4.10 and 7.13; and others may fit as well.
 
     Args:
         name: String, the name that architectures and networks have.
@@ -58,7 +72,9 @@ class OneShotSpace(ChannelSpace):
         resolution: Integer, height and width of the input.
 
     Attributes:
-        aggregator, resolution: The arguments.
+        cells, blocks, width, aggregator, cells_per_stage, stem_stride,
+            resolution: The arguments.
+        stem: Tuple of the names and channels of the stem's convolutions.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -93,21 +93,30 @@ def assert_settings_refused(method, cases):
         method: A `Method`.
         cases: List of `(dictionary of a preset's fields, message)`.
     """
+    nowhere = types.SimpleNamespace(path="no_such_folder/{}".format)
     for change, message in cases:
         preset = dataclasses.replace(method.presets["smoke"], **change)
-        size = preset.image_size
-        context = pipeline.Context(
-            run=types.SimpleNamespace(path="no_such_folder/{}".format),
-            preset=preset,
-            seed=0,
-            data=types.SimpleNamespace(
-                num_classes=10, input_shape=(size, size, 3)
-            ),
-            strategy=tf.distribute.get_strategy(),
-            load=None,
-        )
+        context = context_of(preset, nowhere)
         with pytest.raises(ValueError, match=re.escape(message)):
             method.new_search(context)
+
+
+def context_of(preset, folder):
+    """Returns the context of a run without its data, of ten classes.
+
+    Args:
+        preset: A preset.
+        folder: The `Run`, or what has its `path`.
+    """
+    size = preset.image_size
+    return pipeline.Context(
+        run=folder,
+        preset=preset,
+        seed=0,
+        data=types.SimpleNamespace(num_classes=10, input_shape=(size, size, 3)),
+        strategy=tf.distribute.get_strategy(),
+        load=None,
+    )
 
 
 def assert_complete(output_dir):

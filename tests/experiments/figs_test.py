@@ -1,14 +1,21 @@
 """The FiGS binary as a user runs it: one smoke run, then its error paths."""
 
+import dataclasses
 import functools
 import json
 import os
 
 import keras
+import numpy as np
 import pytest
 
 import keras_nas
 from experiments.figs import FiGS
+from experiments.figs_presets import FIGS
+from experiments.run import Run
+from keras_nas import spaces
+from keras_nas.graph import flow_of
+from tests.common import randomize
 from tests.experiments import binaries
 
 run = functools.partial(binaries.run, "figs")
@@ -85,6 +92,8 @@ REFUSED_SETTINGS = [
     ({"target": 1e-6}, "out of reach"),
     ({"model": "no_such_net"}, "no_such_net"),
     ({"temperature": 0.0}, "argument `temperature`"),
+    ({"model": "small_mbconv"}, "`keras_nas.spaces.ChannelSpace` such as"),
+    ({"model": "one_shot"}, "that of space 'one_shot', 224. Received: 8"),
     (
         {"cost": "latency", "latency_table": "missing.json"},
         "'missing.json', where there is none",
@@ -101,3 +110,50 @@ def test_bad_flags_fail_before_anything_is_trained(tmp_path):
 
 def test_settings_that_do_not_fit_are_refused():
     binaries.assert_settings_refused(FiGS(), REFUSED_SETTINGS)
+
+
+def test_a_space_of_masks_is_searched(tmp_path):
+    preset = dataclasses.replace(
+        FIGS["smoke"],
+        model="smoke_one_shot",
+        cost="params",
+        strength=1e-4,
+        temperature=0.25,
+    )
+    context = binaries.context_of(preset, Run(str(tmp_path), "x"))
+    method, space = FiGS(), spaces.smoke_one_shot()
+    search = method.new_search(context)
+    assert {m.name for m in flow_of(search.model).masks} == set(space.masks)
+    mask = search.model.get_layer("cell1_block1_sep3_mask")
+    assert (mask.initial_temperature, mask.initial_logit) == (0.25, 2.5)
+    assert search.regularizer.strength == 1e-4
+    # The supernet takes over what was trained.
+    full = randomize(keras.models.clone_model(method.full_network(context)))
+    full.save(tmp_path / "full.keras")
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    np.testing.assert_allclose(
+        np.array(method.masked(context)(images)),
+        np.array(full(images)),
+        atol=1e-5,
+    )
+    # An operator of which one mask is closed is gone.
+    chosen = space.to_channels(space.sample(seed=0))
+    decisions = {**chosen.decisions, "cell1_block1_sep5_1_mask": []}
+    found, narrow = method.networks(
+        context, keras_nas.Architecture("", decisions)
+    )
+    assert not any("sep5" in layer.name for layer in found.layers)
+    params = keras_nas.count_cost(found).params
+    assert keras_nas.count_cost(narrow).params <= params
+    counts = space.from_channels(keras_nas.Architecture("", decisions))
+    assert params == space.costs([counts], classes=10)[1][0]
+
+
+def test_presets_have_the_strengths_of_the_paper():
+    sizes = [FIGS[f"one_shot_{kind}"].budget() for kind in "abc"]
+    assert [cost.strength for cost in sizes] == [1.2e-6, 5e-7, 3e-7]
+    assert {type(cost) for cost in sizes} == {keras_nas.ExpectedParams}
+    # Two FLOPs of the paper are one multiply-add.
+    flops = [FIGS[f"fbnet_{kind}"].budget() for kind in "bc"]
+    assert [cost.strength for cost in flops] == [4e-9, 2.6e-9]
+    assert {type(cost) for cost in flops} == {keras_nas.ExpectedFLOPs}

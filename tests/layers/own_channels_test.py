@@ -74,6 +74,28 @@ def test_only_what_is_kept_is_concatenated(kept, mix, last, tmp_path):
     assert_same(model, keras.models.load_model(tmp_path / "sliced.keras"))
 
 
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("kept", [[0, 1], [1, 3], [0, 1, 2, 3]])
+def test_channels_that_only_others_need_are_made_up(kept, norm):
+    inputs = keras.Input((6, 6, 3))
+    own = layers.Conv2D(4, 1, name="mix")(inputs)
+    own = mask("a")(own)
+    if norm:  # What is closed is a constant.
+        own = layers.BatchNormalization()(own)
+    other = layers.Conv2D(4, 3, padding="same")(inputs)
+    x = layers.Add()([OwnChannels()(own), other])
+    x = layers.Conv2D(3, 1)(mask("b")(x))
+    x = layers.Concatenate()([x, layers.Conv2D(2, 1)(other)])
+    x = layers.GlobalAveragePooling2D()(x)
+    model = randomize(keras.Model(inputs, layers.Dense(2)(x)))
+    decide(model, a=[0, 2, 3], b=kept)
+    sliced = slice_model(model)
+    assert_plain(sliced)
+    assert_same(model, sliced)
+    assert_expected_equals_counted(model, sliced)
+    assert sliced.get_layer("mix").filters == len(kept)
+
+
 def test_factors_are_folded():
     model = decide(network(fold=True), a=[1], b=[0, 3], c=[1, 2])
     model.get_layer("a").logits.assign([-1.0, 0.5, -1.0, -1.0])

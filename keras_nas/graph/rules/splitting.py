@@ -113,10 +113,8 @@ class OwnChannelsRule(Rule):
         return True
 
     def forward(self, node, flow):
-        state, output = (
-            flow.state(node.input_tensors[0]),
-            node.output_tensors[0],
-        )
+        state = flow.state(node.input_tensors[0])
+        output = node.output_tensors[0]
         flow.add_source(output, state.axis, state.alive, state.nonzero)
 
     def demand(self, node, flow, reading, out):
@@ -129,11 +127,19 @@ class OwnChannelsRule(Rule):
         return values
 
     def rebuild(self, piece):
-        (tensor,) = piece.inputs
-        index = np.searchsorted(piece.kept_in(), piece.kept_out())
-        if len(index) == len(piece.kept_in()):
-            return tensor
-        axis = piece.flow.state(piece.node.input_tensors[0]).axis
+        (tensor,), (old,) = piece.inputs, piece.node.input_tensors
+        have, want = piece.kept_in(), piece.kept_out()
+        index, missing = np.searchsorted(have, want), ~np.isin(want, have)
+        if missing.any():
+            # Nobody needs them but what they are tied to.
+            tensor = piece.pad(tensor, 0, 1)
+            index = np.where(missing, len(have), index)
+        if missing.any() or len(want) < len(have):
+            tensor = self._take(tensor, index, piece.flow.state(old).axis)
+        offset = np.where(missing, piece.constants_of(old), 0.0)
+        return piece.rescale(tensor, 1.0, offset) if offset.any() else tensor
+
+    def _take(self, tensor, index, axis):
         if (np.diff(index) == 1).all():
             part = slice(int(index[0]), int(index[-1]) + 1)
             return tensor[(*[slice(None)] * axis, part)]
