@@ -19,6 +19,7 @@ from keras_nas import spaces
 from keras_nas.training import Checkpoint
 from keras_nas.training import SmoothedCrossentropy
 from keras_nas.training import find_strategy
+from keras_nas.training.single_trace import make_variables
 
 _EVALUATED = 512  # Images of a batch where nothing is trained.
 
@@ -141,6 +142,7 @@ def train(context, model, name, resumable=False):
             context.loss(trained, preset.label_smoothing),
             metrics=["accuracy"],
         )
+        make_variables(trained, context.data.train)  # One trace, not two.
     if resumable:
         history = fit_resumable(
             context, trained, context.data, "train", name, epochs

@@ -4,12 +4,21 @@ import gc
 
 import keras
 import pytest
+import tensorflow as tf
 
 
 @pytest.fixture(autouse=True)
 def same_seed():
     """Begins every test with the same seed, whatever ran before it."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def eagerly():
+    """Traces nothing: a few steps take less time than one trace."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def pytest_collection_finish(session):

@@ -1,9 +1,9 @@
 """A model with masks whose loss includes the penalty of its expected cost."""
 
-import keras
+from keras_nas.training.single_trace import SingleTrace
 
 
-class PenalizedModel(keras.Model):
+class PenalizedModel(SingleTrace):
     """Trains a model with masks on the task loss plus the penalty of a cost.
 
     Args:

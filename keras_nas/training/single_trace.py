@@ -14,5 +14,19 @@ class SingleTrace(keras.Model):
         dataset = getattr(iterator, "_distributed_dataset", None)
         if self._distribute_strategy is not None or dataset is None:
             super()._maybe_symbolic_build(iterator, data_batch)
-        else:  # Of what is known of the data, without reading any.
-            self._symbolic_build(data_batch=dataset.element_spec)
+        else:
+            make_variables(self, dataset)
+
+
+def make_variables(model, dataset):
+    """Makes the variables of metrics and optimizer, if not made already.
+
+    That is what `SingleTrace` does, for models of other classes.
+
+    Args:
+        model: A compiled `keras.Model`.
+        dataset: The `tf.data.Dataset` that it will be fitted to.
+    """
+    if getattr(model, "_distribute_strategy", None) is None:
+        # Of what is known of the data, without reading any.
+        model._symbolic_build(data_batch=dataset.element_spec)

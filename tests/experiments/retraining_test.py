@@ -20,6 +20,7 @@ OPTIONS = {
     "label_smoothing": 0.1,
     "stochastic_depth": 0.5,
     "train_augment": "rand_augment",
+    "train_batch_size": 50,
     "distillation_temperature": 2.0,
 }
 
@@ -92,7 +93,7 @@ def test_results_say_what_was_done():
     ).training()
     assert training == {
         "augment": "rand_augment",
-        "batch_size": 250,
+        "batch_size": 50,
         "ema_momentum": 0.9,
         "label_smoothing": 0.1,
         "stochastic_depth": 0.5,

@@ -40,7 +40,9 @@ def _text(file):
 
 
 def main():
+    gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # As in tests/conftest.py.
     # Not by iterating over lines, which would read ahead.
     while line := sys.stdin.readline():
         module, flags = json.loads(line)

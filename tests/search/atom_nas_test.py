@@ -1,5 +1,7 @@
 """AtomNAS on problems whose answer is known, and what shrinking keeps."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -122,7 +124,7 @@ def killed(search, whole=()):
     return search
 
 
-def test_next_loss_is_the_same_and_slots_are_slices():
+def test_next_loss_is_the_same_and_slots_are_slices(eagerly):
     search = compiled(
         keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(strength=0.0))
     )
@@ -157,7 +159,7 @@ def test_next_loss_is_the_same_and_slots_are_slices():
     assert int(search.optimizer.iterations) == 4
 
 
-def test_a_block_that_dies_altogether_changes_no_loss():
+def test_a_block_that_dies_altogether_changes_no_loss(eagerly):
     search = compiled(
         keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(strength=0.0))
     )
@@ -173,7 +175,7 @@ def test_a_block_that_dies_altogether_changes_no_loss():
     assert_same_function(search.model, search.export_model())
 
 
-def test_an_unshrunk_run_with_dead_factors_at_zero_goes_the_same_way():
+def test_an_unshrunk_run_with_dead_factors_at_zero_goes_the_same_way(eagerly):
     x, y = images()
 
     def run(shrinks):
@@ -247,7 +249,7 @@ def test_exported_network_is_what_was_validated():
     )
 
 
-def test_architecture_is_one_of_the_full_model():
+def test_architecture_is_one_of_the_full_model(eagerly):
     full = mobile()
     search = compiled(
         keras_nas.search.AtomNAS(full, ExpectedFLOPs(target=0.6), ramp=0.5)
@@ -260,7 +262,7 @@ def test_architecture_is_one_of_the_full_model():
     assert [w.shape for w in again.weights] == [w.shape for w in small.weights]
 
 
-def test_structure_comes_back():
+def test_structure_comes_back(eagerly):
     x, y = images()
 
     def search():
@@ -288,6 +290,12 @@ def test_structure_comes_back():
 # The penalty, against its formula.
 
 
+@functools.cache
+def penalized():
+    """A network whose factors each test sets."""
+    return mobile()
+
+
 def penalty_of(search):
     search.controller.begin(1)
     search.controller.step.assign(1.0)
@@ -298,7 +306,7 @@ def penalty_of(search):
 @pytest.mark.parametrize("normalization", ["mean", "sum"])
 def test_penalty_is_that_of_equation_5(normalization, cost_aware):
     search = keras_nas.search.AtomNAS(
-        mobile(),
+        penalized(),
         ExpectedFLOPs(strength=0.3),
         normalization=normalization,
         cost_aware=cost_aware,
@@ -509,7 +517,7 @@ def test_a_generator_is_not_read_for_the_statistics():
     search.fit(batches(), recalibration_data=[x[:32]], **arguments)
 
 
-def test_averaged_weights_are_validated_and_exported():
+def test_averaged_weights_are_validated_and_exported(eagerly):
     optimizer = keras.optimizers.RMSprop(0.01, use_ema=True, ema_momentum=0.9)
     search = compiled(
         keras_nas.search.AtomNAS(mobile(), ExpectedFLOPs(target=0.6), ramp=0.5),

@@ -230,6 +230,16 @@ def test_graph_and_eager_draw_the_same_children(one_block):
         np.testing.assert_allclose(values, losses[1][key], rtol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def several_sizes():
+    """A space of four resolutions, and a supernet."""
+    rows = ((1, (4,), (1,), 1, (3,)),)
+    space = keras_nas.spaces.BigNASSpace(
+        "sizes", rows, (4,), 1, (4, 6), (6, 8, 10, 12)
+    )
+    return space, supernet_of(space)
+
+
 @pytest.mark.parametrize(
     "resolutions, random_children, expected",
     [
@@ -241,13 +251,10 @@ def test_graph_and_eager_draw_the_same_children(one_block):
         ([10, 6], 0, [10, 6]),
     ],
 )
-def test_resolutions(resolutions, random_children, expected):
-    rows = ((1, (4,), (1,), 1, (3,)),)
-    space = keras_nas.spaces.BigNASSpace(
-        "sizes", rows, (4,), 1, (4, 6), (6, 8, 10, 12)
-    )
-    search = search_of(
-        space, resolutions=resolutions, random_children=random_children
+def test_resolutions(several_sizes, resolutions, random_children, expected):
+    space, model = several_sizes
+    search = keras_nas.search.BigNAS(
+        model, resolutions=resolutions, random_children=random_children
     )
     children = [search._sandwich.biggest(), *search._sandwich.others()]
     options = [
@@ -327,7 +334,7 @@ def test_evaluation_has_no_other_children(space):
     assert set(results) == {"loss", "accuracy"}
 
 
-def test_validation_takes_as_many_steps_as_it_is_told(one_block):
+def test_validation_takes_as_many_steps_as_it_is_told(one_block, eagerly):
     search = search_of(one_block)
     x, y = images(batch=8), labels(batch=8)
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4).repeat()
@@ -343,7 +350,7 @@ def test_validation_takes_as_many_steps_as_it_is_told(one_block):
     assert history["val_loss"][0] == pytest.approx(expected["loss"], rel=1e-5)
 
 
-def test_logs(one_block):
+def test_logs(one_block, eagerly):
     search = search_of(one_block, random_children=1)
     x, y = images(batch=8), labels(batch=8)
     seen = []
@@ -408,7 +415,7 @@ def loss_of_child(search, space, architecture, x, y):
     return total / len(x)
 
 
-def test_training_does_not_touch_statistics_or_choices(one_block):
+def test_training_does_not_touch_statistics_or_choices(one_block, eagerly):
     search = search_of(one_block, random_children=1)
     search.choose(one_block.smallest())
     fixed = [
@@ -487,6 +494,12 @@ def test_low_precision(one_block, dtype):
 # Errors.
 
 
+@pytest.fixture(scope="module")
+def supernet(space):
+    """One that no test changes."""
+    return supernet_of(space)
+
+
 @pytest.mark.parametrize(
     "arguments, match",
     [
@@ -503,9 +516,9 @@ def test_low_precision(one_block, dtype):
         ({"recalibration_steps": 0}, "`recalibration_steps`.*0"),
     ],
 )
-def test_arguments_out_of_range_are_refused(space, arguments, match):
+def test_arguments_out_of_range_are_refused(supernet, arguments, match):
     with pytest.raises(ValueError, match=match):
-        keras_nas.search.BigNAS(supernet_of(space), **arguments)
+        keras_nas.search.BigNAS(supernet, **arguments)
 
 
 def test_other_masks_are_refused():
@@ -587,7 +600,7 @@ def test_distillation_needs_logits(space):
             search.compile("sgd", loss)
 
 
-def test_an_export_has_statistics_of_its_own(one_block):
+def test_an_export_has_statistics_of_its_own(one_block, eagerly):
     search = search_of(one_block)
     smallest, biggest = one_block.smallest(), one_block.biggest()
     with pytest.raises(ValueError, match="`batches`.*`recalibrate`"):

@@ -73,6 +73,19 @@ def supernet_of(name, wraps):
     return space, randomize(space.supernet(4, wraps=wraps, seed=0))
 
 
+@functools.cache
+def networks_of(name, wraps):
+    """Some architectures, each with its slice, and built with its weights."""
+    space, supernet = supernet_of(name, wraps)
+    networks = []
+    for architecture in [space.smallest(), *map(space.sample, range(2))]:
+        sliced = slice_model(supernet, architecture)
+        built = space.build(architecture, 4)
+        built.set_weights(sliced.get_weights())
+        networks.append((architecture, sliced, built))
+    return networks
+
+
 # Those that are wrapped block by block too.
 IN_BLOCKS = "several resolutions", "stem that is joined, with squeeze-excite"
 
@@ -83,10 +96,6 @@ every_supernet = pytest.mark.parametrize(
         *((name, "blocks") for name in IN_BLOCKS),
     ],
 )
-
-
-def architectures(space, number=2):
-    return [space.smallest(), *map(space.sample, range(number))]
 
 
 def decide(supernet, architecture):
@@ -109,15 +118,12 @@ def test_decisions_are_those_of_the_space(name, wraps):
 
 @every_supernet
 def test_slices_are_the_networks_that_are_built(name, wraps):
-    space, supernet = supernet_of(name, wraps)
-    for architecture in architectures(space):
-        sliced = slice_model(supernet, architecture)
-        built = space.build(architecture, 4)
+    _, supernet = supernet_of(name, wraps)
+    for architecture, sliced, built in networks_of(name, wraps):
         assert_plain(sliced)
         assert sliced.input_shape == built.input_shape
         shapes = [tuple(w.shape) for w in built.weights]
         assert [tuple(w.shape) for w in sliced.weights] == shapes
-        built.set_weights(sliced.get_weights())
         inputs = inputs_for(built)
         (a,), (b,) = run(sliced, inputs), run(built, inputs)
         np.testing.assert_allclose(a, b, atol=1e-5 * max(1, np.abs(b).max()))
@@ -132,11 +138,11 @@ def test_slices_are_the_networks_that_are_built(name, wraps):
 @every_supernet
 def test_expected_counted_and_built_costs_are_equal(name, wraps):
     space, supernet = supernet_of(name, wraps)
-    for architecture in architectures(space):
+    for architecture, sliced, _ in networks_of(name, wraps):
         cost = space.cost(architecture, 4)
-        sliced = count_cost(slice_model(supernet, architecture))
+        counted = count_cost(sliced)
         decided = decided_cost(decide(supernet, architecture))
-        assert parts_of(sliced) == parts_of(decided) == parts_of(cost)
+        assert parts_of(counted) == parts_of(decided) == parts_of(cost)
         for expected, count in (
             (ExpectedFLOPs(1.0), cost.macs),
             (ExpectedParams(1.0), cost.params),
@@ -148,16 +154,15 @@ def test_expected_counted_and_built_costs_are_equal(name, wraps):
 @every_supernet
 def test_in_training_a_decided_supernet_is_the_network(name, wraps):
     """With the statistics of the batch, of the channels that stay."""
-    space, supernet = supernet_of(name, wraps)
-    for architecture in architectures(space, 1):
-        built = space.build(architecture, 4)
-        built.set_weights(slice_model(supernet, architecture).get_weights())
+    _, supernet = supernet_of(name, wraps)
+    for architecture, sliced, built in networks_of(name, wraps)[:2]:
         inputs = inputs_for(supernet, batch=4)
         before = supernet.get_weights()
         outputs = decide(supernet, architecture)(inputs, training=True)
         supernet.set_weights(before)
         small = subsample(inputs, built.input_shape[1])
         expected = np.array(built(small, training=True))
+        built.set_weights(sliced.get_weights())
         scale = max(1.0, np.abs(expected).max())
         np.testing.assert_allclose(outputs, expected, atol=2e-5 * scale)
 

@@ -1,15 +1,17 @@
-"""A search that kills its own process, or resumes; run by `checkpoint_test.py`.
+"""Searches whose process is killed, and that resume, for `checkpoint_test.py`.
 
-    python -m tests.training.check_checkpoint FOLDER (epoch | write | never)
+    python -m tests.training.check_checkpoint FOLDER
 
-With `never` it prints, as JSON, what the resumed search and one without any
-interruption came to.
+It starts processes that kill themselves, and prints, as JSON, by which signals
+they ended, which epochs began, and what the resumed search and one without any
+interruption came to. Each is forked from this one before it computes anything.
 """
 
 import json
 import os
 import signal
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -68,18 +70,36 @@ def _fit(*callbacks):
     return [v.numpy().tobytes().hex() for v in variables]
 
 
-def main(folder, kill):
+def _killed(folder, kill):
+    """Returns the signal by which a new process ends, and its first epoch."""
+    reader, writer = os.pipe()
+    process = os.fork()
+    if process == 0:
+        checkpoint = Checkpoint(folder)
+        warnings.simplefilter("default")
+        os.write(writer, str(checkpoint.epoch).encode())
+        if kill == "epoch":
+            _fit(_KillInEpoch(), checkpoint)
+        else:
+            replace = os.replace
+            # The first file is written; at the second there is half a file.
+            moments = iter([replace, _kill])
+            os.replace = lambda *args: next(moments)(*args)
+            _fit(checkpoint)
+        os._exit(0)
+    os.close(writer)
+    _, status = os.waitpid(process, 0)
+    return -os.waitstatus_to_exitcode(status), int(os.read(reader, 9))
+
+
+def main(folder):
+    warnings.simplefilter("error")  # No file is damaged.
+    ends = [_killed(folder, kill) for kill in ("epoch", "write")]
     checkpoint = Checkpoint(folder)
-    began = checkpoint.epoch
-    if kill == "epoch":
-        _fit(_KillInEpoch(), checkpoint)
-    elif kill == "write":
-        replace = os.replace
-        # The first file is written; at the second one there is half a file.
-        moments = iter([replace, _kill])
-        os.replace = lambda *args: next(moments)(*args)
-        _fit(checkpoint)
+    began = [*(epoch for _, epoch in ends), checkpoint.epoch]
+    warnings.simplefilter("default")
     results = {
+        "killed_by": [number for number, _ in ends],
         "began": began,
         "resumed": _fit(checkpoint),
         "unbroken": _fit(),
