@@ -49,13 +49,6 @@ class ComparePreset:
     learning_rate: float = dataclasses.field(
         default=3e-3, metadata={"help": "Adam's, in every retraining."}
     )
-    search_share: float = dataclasses.field(
-        default=1.0,
-        metadata={
-            "help": "Share of the epochs of the methods' own presets that "
-            "searches take."
-        },
-    )
     latency_runs: int = dataclasses.field(
         default=200, metadata={"help": "Timed runs of each .tflite file."}
     )
@@ -98,43 +91,48 @@ class ComparePreset:
         ]
 
 
+# The methods' small presets, for fewer epochs.
+_SHORT = {
+    "One-Shot": {"search_epochs": 12},
+    "Random search": {"samples": 8, "sample_epochs": 2},
+    "DMaskingNAS": {
+        "search_epochs": 6,
+        "weights_epochs": 1,
+        "temperature_decay": 0.49,
+    },
+    "FP-NAS": {
+        "search_epochs": 16,
+        "search_warmup_epochs": 6,
+        "joint_epoch": 8,
+    },
+    "BigNAS": {"search_epochs": 8, "decay_epochs": 6.4, "mutations": 10},
+    "AtomNAS": {"search_epochs": 20, "ramp": 1 / 10},
+}
+
+
 def _entries(preset):
-    residual, one_shot = "residual network", "one_shot"
-    spaces = {
-        "small": "small_one_shot",
-        "smoke": "smoke_one_shot",
-    }
-    in_space = {"model": spaces[preset.base]}
+    in_space = {"model": f"{preset.base}_one_shot", "warm_start": False}
     shared = {"shared_weights": True, "path_dropout": 0.1}
-    epochs = {"search_epochs": preset.train_epochs}
+    widths = (
+        ("FiGS", figs.FiGS(), {}),
+        ("MorphNet", morphnet.MorphNet(), {}),
+        ("Random search", random_search.RandomSearch(), {}),
+    )
+    from_scratch = {} if preset.base == "smoke" else {"search_epochs": 12}
+    operators = (
+        ("FiGS", figs.FiGS(), {**in_space, **from_scratch}),
+        ("One-Shot", random_search.RandomSearch(), {**in_space, **shared}),
+    )
+    budgets = {"budgets": (preset.target,)}
     return [
-        *_family(
-            preset,
-            residual,
-            ("FiGS", figs.FiGS(), {}),
-            ("MorphNet", morphnet.MorphNet(), {}),
-            ("Random search", random_search.RandomSearch(), {}),
-        ),
-        *_family(
-            preset,
-            one_shot,
-            ("FiGS", figs.FiGS(), in_space),
-            (
-                "One-Shot",
-                random_search.RandomSearch(),
-                {**in_space, **shared, **epochs},
-            ),
-        ),
+        *_family(preset, "residual network", *widths),
+        *_family(preset, "one_shot", *operators),
         *_family(preset, "mbconv", ("DMaskingNAS", dmasking.DMaskingNAS(), {})),
         *_family(preset, "fp_nas", ("FP-NAS", fpnas.FPNASExperiment(), {})),
         *_family(
             preset,
             "big_nas",
-            (
-                "BigNAS",
-                bignas_budget.BigNASForBudget(),
-                {"budgets": (preset.target,)},
-            ),
+            ("BigNAS", bignas_budget.BigNASForBudget(), budgets),
         ),
         *_family(preset, "atom_nas", ("AtomNAS", atomnas.AtomNAS(), {})),
     ]
@@ -142,24 +140,23 @@ def _entries(preset):
 
 def _family(preset, family, *methods):
     """Returns the entries of some methods, and their narrowed network."""
+    shared = {
+        "dataset": preset.dataset,
+        "image_size": preset.image_size,
+        "batch_size": preset.batch_size,
+        "target": preset.target,
+        "latency_runs": preset.latency_runs,
+        "channel_multiple": 1,
+    }
     entries = []
     for name, method, settings in methods:
+        if preset.base == "small":
+            settings = {**_SHORT.get(name, {}), **settings}
         own = method.presets[preset.base]
-        epochs = max(1, round(preset.search_share * own.search_epochs))
-        shared = {
-            "dataset": preset.dataset,
-            "image_size": preset.image_size,
-            "batch_size": preset.batch_size,
-            "target": preset.target,
-            "latency_runs": preset.latency_runs,
-            "channel_multiple": 1,
-            "search_epochs": epochs,
-        }
-        own = dataclasses.replace(own, **{**shared, **settings})
+        own = dataclasses.replace(own, **shared, **settings)
         entries.append(comparison.Entry(name, family, method, own))
-    first = entries[0]
     baseline = dataclasses.replace(
-        first, name=comparison.BASELINE, is_baseline=True
+        entries[0], name=comparison.BASELINE, is_baseline=True
     )
     return [*entries, baseline]
 
@@ -181,6 +178,5 @@ PRESETS = {
         batch_size=64,
         target=750_000.0,
         train_epochs=12,
-        search_share=0.5,
     ),
 }
