@@ -77,6 +77,7 @@ class RandomSearch(FiGS):
             seed=context.seed,
         ).select(preset.budget().budget(masked))
         architecture = space.to_channels(selection.architecture)
+        searches.OneShot(masked).decide(architecture)
         run.save_model(masked, "masked.keras")
         architecture.save(run.path("architecture.json"))
         rows, accuracies = evaluations.known()
@@ -157,6 +158,18 @@ class RandomSearch(FiGS):
             return macs * images * preset.search_epochs
         macs = sum(stage["evaluated"]["macs"])
         return round(macs * images * preset.sample_epochs)
+
+    def notes(self, context, stages):
+        preset = context.preset
+        number = len(stages["search"]["evaluated"]["accuracy"])
+        how = f"after {preset.sample_epochs} epochs of training each"
+        if preset.shared_weights:
+            how = "with the weights of one supernet"
+        return (
+            f"{number} networks were drawn near the budget and evaluated "
+            f"{how}; the best of them was taken.",
+            "The two small networks are trained from scratch, as the full one.",
+        )
 
 
 if __name__ == "__main__":
