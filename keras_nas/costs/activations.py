@@ -6,6 +6,7 @@ import keras
 
 from keras_nas.graph.rules.pass_through import IdentityAtInferenceRule
 from keras_nas.layers import Mask
+from keras_nas.layers import OwnChannels
 
 
 def count_activations(flow):
@@ -28,7 +29,7 @@ def count_activations(flow):
     for node, rule in zip(nodes, flow.rules, strict=True):
         outputs = node.output_tensors
         # Subclasses of the rule are of layers that do something.
-        if isinstance(node.operation, Mask) or (
+        if isinstance(node.operation, Mask | OwnChannels) or (
             type(rule) is IdentityAtInferenceRule
         ):
             before = id(node.input_tensors[0])

@@ -1,8 +1,5 @@
 """Spaces that decide how many channels each mask keeps (FiGS)."""
 
-import contextlib
-import random
-
 import keras
 import numpy as np
 
@@ -13,6 +10,7 @@ from keras_nas.spaces.channel_places import dead_masks
 from keras_nas.spaces.channel_places import find_gap
 from keras_nas.spaces.decision_indices import decisions_of_indices
 from keras_nas.spaces.decision_indices import read_indices
+from keras_nas.spaces.kept_supernet import KeptSupernet
 from keras_nas.spaces.search_space import SearchSpace
 from keras_nas.spaces.search_space import new_generator
 
@@ -79,7 +77,7 @@ class ChannelSpace(SearchSpace):
             for place in self._places
             if place.is_operator
         }
-        self._known_supernet = None, None
+        self._kept = KeptSupernet(self.supernet)
 
     def sample(self, seed):
         """Returns an architecture as random search draws them.
@@ -156,7 +154,7 @@ class ChannelSpace(SearchSpace):
         from keras_nas.slicing import slice_model
 
         channels = self.to_channels(architecture)
-        whole = self._supernet(classes, **kwargs)
+        whole = self._kept.get(classes, **kwargs)
         return keras.models.clone_model(slice_model(whole, channels))
 
     def costs(self, architectures, classes=1000):
@@ -190,7 +188,7 @@ class ChannelSpace(SearchSpace):
         rows = decisions_of_indices(self, read_indices(self, architectures))
         for decisions in rows:
             self._check_whole(decisions)
-        whole = self._supernet(classes)
+        whole = self._kept.get(classes)
         costs = [decided_cost(whole, self._channels(d)) for d in rows]
         counts = [cost.macs for cost in costs], [cost.params for cost in costs]
         return tuple(np.array(count, "int64") for count in counts)
@@ -299,17 +297,6 @@ class ChannelSpace(SearchSpace):
                 f"channel of each of {closed}"
             )
 
-    def _supernet(self, classes, **kwargs):
-        """Returns a supernet to read, the same one while it fits."""
-        key = (classes, *sorted(kwargs.items()))
-        known, model = self._known_supernet
-        if known != key:
-            # A seed then gives the same weights, whether it is there or not.
-            with _random_state_kept():
-                model = self.supernet(classes, **kwargs)
-            self._known_supernet = key, model
-        return model
-
     def _architecture(self, decisions):
         self._mend(decisions, dict.fromkeys(self.masks, 1))
         return super()._architecture(decisions)
@@ -317,12 +304,3 @@ class ChannelSpace(SearchSpace):
 
 def _opened(decisions):
     return {mask for mask, kept in decisions.items() if kept}
-
-
-@contextlib.contextmanager
-def _random_state_kept():
-    state = random.getstate()  # From which Keras draws seeds.
-    try:
-        yield
-    finally:
-        random.setstate(state)
