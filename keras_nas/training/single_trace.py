@@ -27,6 +27,7 @@ def make_variables(model, dataset):
         model: A compiled `keras.Model`.
         dataset: The `tf.data.Dataset` that it will be fitted to.
     """
-    if getattr(model, "_distribute_strategy", None) is None:
+    has_strategy = getattr(model, "_distribute_strategy", None) is not None
+    if not has_strategy and not model.run_eagerly:
         # Of what is known of the data, without reading any.
         model._symbolic_build(data_batch=dataset.element_spec)

@@ -247,17 +247,8 @@ def test_exported_network_is_what_was_validated():
     assert kept.get("block1_expand5", 0) == len(
         decisions["block1_expand5_mask"]
     )
-
-
-def test_architecture_is_one_of_the_full_model(eagerly):
-    full = mobile()
-    search = compiled(
-        keras_nas.search.AtomNAS(full, ExpectedFLOPs(target=0.6), ramp=0.5)
-    )
-    x, y = images()
-    search.fit(x, y, epochs=3, batch_size=16, verbose=0)
+    # The architecture is one of the full model.
     again = keras_nas.slice_model(mobile(), search.architecture())
-    small = search.export_model()
     assert count_cost(again).macs == count_cost(small).macs
     assert [w.shape for w in again.weights] == [w.shape for w in small.weights]
 

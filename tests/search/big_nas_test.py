@@ -318,7 +318,7 @@ def test_evaluation_is_that_of_the_exported_child(space):
     assert again == pytest.approx(expected, rel=1e-5)
 
 
-def test_evaluation_with_sample_weights(space):
+def test_evaluation_with_sample_weights(space, eagerly):
     search = search_of(space)
     x, y = images(batch=8), labels(batch=8)
     weights = np.repeat(np.float32([1, 0]), 4)
@@ -328,7 +328,7 @@ def test_evaluation_with_sample_weights(space):
     assert results["loss"] == pytest.approx(kept["loss"] / 2, rel=1e-5)
 
 
-def test_evaluation_has_no_other_children(space):
+def test_evaluation_has_no_other_children(space, eagerly):
     search = search_of(space)
     results = search.evaluate(images(), labels(), verbose=0, return_dict=True)
     assert set(results) == {"loss", "accuracy"}
