@@ -67,15 +67,22 @@ def table(rows):
     ]
     for row in rows:
         macs = statistics.mean(row["macs"])
-        params = statistics.mean(row["params"])
         share = macs / statistics.mean(rows[0]["macs"])
         accuracies = [100 * a for a in row["test_accuracy"]]
         lines.append(
             f"| {row['network']} | {macs / 1e6:.3f} M ({share:.2f}x) "
-            f"| {params / 1e3:.1f} k | {statistics.mean(accuracies):.1f}% "
+            f"| {_params(row['params'])} | {statistics.mean(accuracies):.1f}% "
             f"({min(accuracies):.1f} to {max(accuracies):.1f}) |"
         )
     return "\n".join(lines)
+
+
+def _params(values):
+    """Returns the mean number of parameters and, if runs differ, its range,
+    as the paper of FiGS has for a search that is repeated (Table 1)."""
+    low, high = min(values) / 1e3, max(values) / 1e3
+    text = f"{statistics.mean(values) / 1e3:.1f} k"
+    return text if low == high else f"{text} ({low:.1f} to {high:.1f})"
 
 
 def summarize_family(results):

@@ -49,3 +49,28 @@ def test_summary_of_a_family_in_a_file(tmp_path, monkeypatch, capsys):
     written = json.loads(summary.read_text())
     assert written["seeds"] == [3]
     assert written["family"][0]["test_accuracy"] == [0.8]
+
+
+def test_repeated_searches_show_the_spread_of_their_size():
+    def run(params, accuracy):
+        return {
+            "method": "FiGS",
+            "full_macs": 4e6,
+            "full_params": 9e3,
+            "full_test_accuracy": 0.9,
+            "macs": 2e6,
+            "params": params,
+            "test_accuracy": accuracy,
+            "width_multiplier": {
+                "macs": 2e6,
+                "params": 4e3,
+                "test_accuracy": 0.7,
+            },
+        }
+
+    rows = summarize_runs.summarize([run(3000, 0.8), run(4000, 0.9)])
+    lines = summarize_runs.table(rows).splitlines()
+    assert "| 9.0 k | 90.0% (90.0 to 90.0) |" in lines[2]
+    assert lines[3] == (
+        "| FiGS | 2.000 M (0.50x) | 3.5 k (3.0 to 4.0) | 85.0% (80.0 to 90.0) |"
+    )
