@@ -199,13 +199,20 @@ TensorFlow {versions["tensorflow"]}, Keras {versions["keras"]},
 """
 
 
+def flagfile(preset):
+    """Returns the flags that all runs in a folder have in common."""
+    lines = common_flags.flagfile(preset).splitlines(keepends=True)
+    others = ("--seeds=", "--methods=")
+    return "".join(line for line in lines if not line.startswith(others))
+
+
 def _main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     try:
         preset = common_flags.chosen_preset(PRESETS)
         preset.entries()  # Fails now, if it must.
-        run = Run(FLAGS.output_dir, common_flags.flagfile(preset))
+        run = Run(FLAGS.output_dir, flagfile(preset))
     except ValueError as error:
         sys.exit(f"Error: {error}")
     results = compute(preset, run, FLAGS)

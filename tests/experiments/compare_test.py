@@ -78,10 +78,20 @@ def test_a_finished_cell_is_not_computed_again(folder):
     cells = sorted((folder / "cells").glob("*/results.json"))
     before = [path.stat().st_mtime_ns for path in cells]
     (folder / "results.json").unlink()
-    result = binaries.run("compare", *SETTINGS, f"--output_dir={folder}")
-    assert result.returncode == 0 and "search ..." not in result.stdout
+    again = binaries.run("compare", *SETTINGS, f"--output_dir={folder}")
+    other = binaries.run(
+        "compare", *SETTINGS, f"--output_dir={folder}", "--target=0.4"
+    )
+    assert again.returncode == 0 and "search ..." not in again.stdout
+    assert other.returncode != 0 and "--target=0.4" in other.stderr
     assert [path.stat().st_mtime_ns for path in cells] == before
     assert (folder / "results.json").exists()
+
+
+def test_seeds_and_methods_may_be_added_to_a_folder(monkeypatch):
+    text = "--preset=small\n--seeds=2\n--methods=FiGS\n--target=0.5\n"
+    monkeypatch.setattr(compare.common_flags, "flagfile", lambda preset: text)
+    assert compare.flagfile(None) == "--preset=small\n--target=0.5\n"
 
 
 def test_table_has_differences_seed_by_seed():
