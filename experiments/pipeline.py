@@ -142,7 +142,10 @@ def train(context, model, name, resumable=False):
             context.loss(trained, preset.label_smoothing),
             metrics=["accuracy"],
         )
-        make_variables(trained, context.data.train)  # One trace, not two.
+        data = context.data.train
+        if resumable:
+            data = context.data.stream("train")
+        make_variables(trained, data)  # One trace, not two.
     if resumable:
         history = fit_resumable(
             context, trained, context.data, "train", name, epochs
@@ -150,7 +153,7 @@ def train(context, model, name, resumable=False):
     else:
         history = fit(
             trained,
-            context.data.train,
+            data,
             epochs=epochs,
             callbacks=context.callbacks(name),
             validation_data=context.data.validation,

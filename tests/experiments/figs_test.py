@@ -139,13 +139,13 @@ def test_a_space_of_masks_is_searched(tmp_path):
     # An operator of which one mask is closed is gone.
     chosen = space.to_channels(space.sample(seed=0))
     decisions = {**chosen.decisions, "cell1_block1_sep5_1_mask": []}
-    found, narrow = method.networks(
-        context, keras_nas.Architecture("", decisions)
-    )
+    architecture = keras_nas.Architecture("", decisions)
+    found = method.network(context, architecture)
+    narrow = method.narrowed(context, architecture)
     assert not any("sep5" in layer.name for layer in found.layers)
     params = keras_nas.count_cost(found).params
     assert keras_nas.count_cost(narrow).params <= params
-    counts = space.from_channels(keras_nas.Architecture("", decisions))
+    counts = space.from_channels(architecture)
     assert params == space.costs([counts], classes=10)[1][0]
 
 
