@@ -32,13 +32,13 @@ def test_rows_of_networks(what, tmp_path, capsys):
         [
             what.format(network),
             "--image_size=8",
-            "--number=2",
+            "--number=3",
             "--turns=1",
             f"--json={path}",
         ]
     )
     results = json.loads(path.read_text())
-    assert len(results["rows"]) == 2
+    assert len(results["rows"]) == 3
     for row in results["rows"]:
         assert min(row["table_us"], row["macs"], row["measured_us"]) > 0
     assert results["machine"]["processor"]
