@@ -142,9 +142,10 @@ def train(context, model, name, resumable=False):
             context.loss(trained, preset.label_smoothing),
             metrics=["accuracy"],
         )
-        data = context.data.train
         if resumable:
-            data = context.data.stream("train")
+            data = context.data.stream("train", epoch=0)
+        else:
+            data = context.data.train
         make_variables(trained, data)  # One trace, not two.
     if resumable:
         history = fit_resumable(
