@@ -77,7 +77,10 @@ class RandomSearch(FiGS):
             seed=context.seed,
         ).select(preset.budget().budget(masked))
         architecture = space.to_channels(selection.architecture)
-        searches.OneShot(masked).decide(architecture)
+        if preset.shared_weights:  # The statistics become those of the best.
+            evaluate(selection.architecture)
+        else:
+            searches.OneShot(masked).decide(architecture)
         run.save_model(masked, "masked.keras")
         architecture.save(run.path("architecture.json"))
         rows, accuracies = evaluations.known()
