@@ -21,6 +21,7 @@ import keras
 
 import keras_nas
 from experiments import experiment
+from experiments import networks
 from experiments import pipeline
 from experiments.atomnas_presets import ATOMNAS
 from keras_nas import report
@@ -36,16 +37,14 @@ class AtomNAS(experiment.Method):
     trains_to_the_end = True
 
     def full_network(self, context):
-        keras.utils.set_random_seed(context.seed)
         preset, data = context.preset, context.data
-        with context.strategy.scope():
-            if not self.is_space(context):
-                return spaces.find_network(
-                    preset.space, data.input_shape, data.num_classes
-                )
+        if self.is_space(context):
             space = spaces.find_space(preset.space)
-            return space.build(
-                space.biggest(), data.num_classes, momentum=preset.bn_momentum
+            return networks.build(context, space, space.biggest())
+        keras.utils.set_random_seed(context.seed)
+        with context.strategy.scope():
+            return spaces.find_network(
+                preset.space, data.input_shape, data.num_classes
             )
 
     def is_space(self, context):
@@ -166,10 +165,7 @@ class AtomNAS(experiment.Method):
     def narrowed(self, context, architecture=None):
         preset, full = context.preset, self.full_network(context)
         cost = preset.budget_of(self.supernet(context), architecture)
-        narrow = keras_nas.search.WidthMultiplier(
-            keras_nas.insert_masks(full), cost
-        ).export_model()
-        return pipeline.from_scratch(context, narrow)
+        return networks.narrow(context, keras_nas.insert_masks(full), cost)
 
     def atoms(self, context, architecture):
         blocks = {}

@@ -1,8 +1,7 @@
 """BigNAS for one budget: the best child of a supernet, trained anew."""
 
-import keras
-
 import keras_nas
+from experiments import networks
 from experiments import pipeline
 from experiments.bignas import BigNAS
 from experiments.patches import PatchContext
@@ -34,17 +33,9 @@ class BigNASForBudget(BigNAS):
         return round(macs * context.images("train") * preset.search_epochs)
 
     def network(self, context, architecture):
-        keras.utils.set_random_seed(context.seed)
-        with context.strategy.scope():
-            return self.space(context).build(
-                architecture,
-                context.data.num_classes,
-                momentum=context.preset.bn_momentum,
-            )
+        return networks.build(context, self.space(context), architecture)
 
     def narrowed(self, context, architecture=None):
         biggest = self.network(context, self.space(context).biggest())
-        narrow = keras_nas.search.WidthMultiplier(
-            keras_nas.insert_masks(biggest), context.preset.budget()
-        ).export_model()
-        return pipeline.from_scratch(context, narrow)
+        masked = keras_nas.insert_masks(biggest)
+        return networks.narrow(context, masked, context.preset.budget())

@@ -9,6 +9,7 @@ from keras import ops
 
 import keras_nas
 from experiments import exporting
+from experiments import networks
 from experiments import pipeline
 from experiments.bignas_presets import name_of
 from keras_nas import report
@@ -130,13 +131,8 @@ def _scratch_stages(method, context, children):
 
 
 def _scratch(method, context, space, child):
-    keras.utils.set_random_seed(context.seed)
-    with context.strategy.scope():
-        network = space.build(
-            _architecture(method, context, child),
-            context.data.num_classes,
-            momentum=context.preset.bn_momentum,
-        )
+    architecture = _architecture(method, context, child)
+    network = networks.build(context, space, architecture)
     return pipeline.train(context, network, f"family/{child['name']}/scratch")
 
 

@@ -91,22 +91,27 @@ class ComparePreset:
         ]
 
 
-# The methods' small presets, for fewer epochs.
+# By family and method: the small presets, for other numbers of epochs.
 _SHORT = {
-    "One-Shot": {"search_epochs": 12},
-    "Random search": {"samples": 8, "sample_epochs": 2},
-    "DMaskingNAS": {
+    ("residual network", "Random search"): {"samples": 8, "sample_epochs": 2},
+    ("one_shot", "FiGS"): {"search_epochs": 12},
+    ("one_shot", "One-Shot"): {"search_epochs": 12},
+    ("mbconv", "DMaskingNAS"): {
         "search_epochs": 6,
         "weights_epochs": 1,
         "temperature_decay": 0.49,
     },
-    "FP-NAS": {
+    ("fp_nas", "FP-NAS"): {
         "search_epochs": 16,
         "search_warmup_epochs": 6,
         "joint_epoch": 8,
     },
-    "BigNAS": {"search_epochs": 8, "decay_epochs": 6.4, "mutations": 10},
-    "AtomNAS": {"search_epochs": 20, "ramp": 1 / 10},
+    ("big_nas", "BigNAS"): {
+        "search_epochs": 8,
+        "decay_epochs": 6.4,
+        "mutations": 10,
+    },
+    ("atom_nas", "AtomNAS"): {"search_epochs": 20, "ramp": 1 / 10},
 }
 
 
@@ -118,9 +123,8 @@ def _entries(preset):
         ("MorphNet", morphnet.MorphNet(), {}),
         ("Random search", random_search.RandomSearch(), {}),
     )
-    from_scratch = {} if preset.base == "smoke" else {"search_epochs": 12}
     operators = (
-        ("FiGS", figs.FiGS(), {**in_space, **from_scratch}),
+        ("FiGS", figs.FiGS(), in_space),
         ("One-Shot", random_search.RandomSearch(), {**in_space, **shared}),
     )
     budgets = {"budgets": (preset.target,)}
@@ -151,7 +155,7 @@ def _family(preset, family, *methods):
     entries = []
     for name, method, settings in methods:
         if preset.base == "small":
-            settings = {**_SHORT.get(name, {}), **settings}
+            settings = {**_SHORT.get((family, name), {}), **settings}
         own = method.presets[preset.base]
         own = dataclasses.replace(own, **shared, **settings)
         entries.append(comparison.Entry(name, family, method, own))

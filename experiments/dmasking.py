@@ -83,14 +83,13 @@ class DMaskingNAS(SpaceSearch):
         """Of all candidates at all resolutions, which count by their area."""
         preset, space = context.preset, self.space(context)
         data = self.data(context)
-        path = context.run.path("masked.keras")
-        macs = keras_nas.count_cost(keras.models.load_model(path)).macs
         largest = space.resolutions[-1]
         areas = sum((size / largest) ** 2 for size in space.resolutions)
         with_masks = preset.search_epochs - preset.weights_epochs
         steps = data.steps("search") * preset.search_epochs
         steps += data.steps("architecture") * with_masks
-        return round(macs * areas * steps * data.batch_size)
+        images = steps * data.batch_size
+        return round(self.supernet_macs(context) * areas * images)
 
     def data(self, context):
         """Returns the data of the search: a part is for the architecture."""

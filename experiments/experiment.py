@@ -102,10 +102,13 @@ class Method:
             context: The `Context`.
             stage: The facts of `search_stage`.
         """
+        images = context.images("search") * context.preset.search_epochs
+        return self.supernet_macs(context) * images
+
+    def supernet_macs(self, context):
+        """Returns the multiply-adds of all that masked.keras computes."""
         path = context.run.path("masked.keras")
-        macs = keras_nas.count_cost(keras.models.load_model(path)).macs
-        preset = context.preset
-        return macs * context.images("search") * preset.search_epochs
+        return keras_nas.count_cost(keras.models.load_model(path)).macs
 
     def network(self, context, architecture):
         """Returns the network of an architecture, ready to be trained."""

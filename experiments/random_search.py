@@ -10,10 +10,6 @@ are evaluated with the weights of one supernet, as One-Shot does.
 --model is a network, of whose layers the widths are drawn, or a space of masks.
 """
 
-import dataclasses
-
-import keras
-
 import keras_nas
 from experiments import experiment
 from experiments import pipeline
@@ -35,13 +31,6 @@ class RandomSearch(FiGS):
         masked = self.supernet(context)
         context.preset.budget().budget(masked)
 
-    def drawn_space(self, context):
-        """Returns the space that networks are drawn from."""
-        space = self.space(context)
-        if space is None:
-            space = spaces.MaskedModelSpace(self.masked(context))
-        return space
-
     def supernet(self, context):
         """Returns the model whose weights networks share."""
         rate = context.preset.path_dropout
@@ -57,10 +46,10 @@ class RandomSearch(FiGS):
 
     def search_stage(self, context):
         preset, run = context.preset, context.run
-        masked, space = self.masked(context), self.drawn_space(context)
+        masked = self.supernet(context)
+        space = self.space(context) or spaces.MaskedModelSpace(masked)
         evaluate, history = self.trained_for_each(context, space), {}
         if preset.shared_weights:
-            masked = self.supernet(context)
             evaluate, history = self.with_shared_weights(context, space, masked)
         evaluations = searches.Evaluations(
             run.output_dir,
@@ -98,26 +87,20 @@ class RandomSearch(FiGS):
 
     def trained_for_each(self, context, space):
         """Returns what trains a network for a short while and evaluates it."""
-        preset = dataclasses.replace(
-            context.preset, train_epochs=context.preset.sample_epochs
-        )
+        preset, data = context.preset, context.data
+        epochs = preset.sample_epochs
 
         def evaluate(architecture):
             network = pipeline.from_scratch(
-                context, space.build(architecture, context.data.num_classes)
+                context, space.build(architecture, data.num_classes)
             )
             network.compile(
-                preset.recipe().optimizer(
-                    context.data.steps("search"), preset.train_epochs
-                ),
+                preset.recipe().optimizer(data.steps("search"), epochs),
                 context.loss(network),
                 metrics=["accuracy"],
             )
-            pipeline.fit(
-                network, context.data.search, epochs=preset.train_epochs
-            )
-            validation = context.data.validation
-            return network.evaluate(validation, verbose=0)[1]
+            pipeline.fit(network, data.search, epochs=epochs)
+            return network.evaluate(data.validation, verbose=0)[1]
 
         return evaluate
 
@@ -156,9 +139,7 @@ class RandomSearch(FiGS):
     def search_macs(self, context, stage):
         preset, images = context.preset, context.images("search")
         if preset.shared_weights:
-            path = context.run.path("masked.keras")
-            macs = keras_nas.count_cost(keras.models.load_model(path)).macs
-            return macs * images * preset.search_epochs
+            return super().search_macs(context, stage)
         macs = sum(stage["evaluated"]["macs"])
         return round(macs * images * preset.sample_epochs)
 

@@ -6,7 +6,7 @@ import keras
 
 import keras_nas
 from experiments import experiment
-from experiments import pipeline
+from experiments import networks
 from keras_nas import spaces
 
 
@@ -44,29 +44,16 @@ class SpaceSearch(experiment.Method):
         return space.resolutions[-1]
 
     def full_network(self, context):
-        space = self.space(context)
-        return self.build(context, space.biggest())
-
-    def build(self, context, architecture):
-        """Returns the network of an architecture, with fresh weights."""
-        keras.utils.set_random_seed(context.seed)
-        with context.strategy.scope():
-            return self.space(context).build(
-                architecture,
-                context.data.num_classes,
-                momentum=context.preset.bn_momentum,
-            )
+        return self.network(context, self.space(context).biggest())
 
     def network(self, context, architecture):
-        return self.build(context, architecture)
+        return networks.build(context, self.space(context), architecture)
 
     def narrowed(self, context, architecture=None):
         full = keras_nas.insert_masks(self.full_network(context))
         budget = self.budget_of_narrow(context, full)
-        narrow = keras_nas.search.WidthMultiplier(
-            full, budget, context.preset.channel_multiple
-        ).export_model()
-        return pipeline.from_scratch(context, narrow)
+        multiple = context.preset.channel_multiple
+        return networks.narrow(context, full, budget, multiple)
 
     def budget_of_narrow(self, context, full):
         """Returns the search's budget for masks on the largest network.

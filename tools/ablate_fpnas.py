@@ -52,7 +52,7 @@ def measure(preset, seed, folder):
     search = method.new_search(context)
     history = method.search(context, search)
     architecture = search.architecture()
-    network = method.build(context, architecture)
+    network = method.network(context, architecture)
     result = pipeline.train(context, network, "found")
     return {
         "samples": sum(history.history["samples"]),

@@ -117,18 +117,17 @@ def soft_count(factor):
     return ops.minimum(factor * (1.0 + _SOFTNESS) / (factor + _SOFTNESS), 1.0)
 
 
-def threshold_within(search, values, target, present=0.0):
+def threshold_within(search, values, target):
     """Returns the number above which values are kept, to cost <= target.
 
-    It is the one nearest to the present one that brings the sliced network to
-    the largest cost within the target: higher if the network was above it,
+    It is the one nearest to 0, the present one, that brings the sliced network
+    to the largest cost within the target: higher if the network was above it,
     lower if channels can be added back.
 
     Args:
         search: A search with `model`, `regularizer` and `channel_multiple`.
         values: One NumPy vector per mask.
         target: The budget, an absolute number.
-        present: Float, the present threshold.
     """
     flow = flow_of(search.model)
     levels = np.unique(np.concatenate(values))
@@ -142,8 +141,8 @@ def threshold_within(search, values, target, present=0.0):
 
     first = first_within(thresholds, cost, target)
     low, high = thresholds[first], np.append(thresholds, np.inf)[first + 1]
-    if low <= present < high:
-        return present
+    if low <= 0.0 < high:
+        return 0.0
     return float(low + min(1e-3, (high - low) / 2))
 
 

@@ -7,6 +7,7 @@ from keras import ops
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import check_has_masks
 from keras_nas.graph.decisions import mask_scales
+from keras_nas.search.evaluating import evaluate_on
 from keras_nas.slicing import slice_model
 from keras_nas.training.batch_norm import recalibrate_with
 
@@ -105,17 +106,7 @@ class OneShot(keras.Model):
         """
         self.decide(architecture)
         recalibrate_with(self.model, batches)
-        arguments = (data,)
-        if isinstance(data, tuple):
-            arguments = keras.utils.unpack_x_y_sample_weight(data)
-        x, y, sample_weight = (*arguments, None, None)[:3]
-        return self.evaluate(
-            x,
-            y,
-            sample_weight=sample_weight,
-            return_dict=True,
-            **{"verbose": 0, **kwargs},
-        )
+        return evaluate_on(self, data, **kwargs)
 
     def decide(self, architecture):
         """Sets the masks as an architecture says."""

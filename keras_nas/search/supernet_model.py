@@ -9,6 +9,7 @@ from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import named_deciders
 from keras_nas.graph.decisions import read_architecture
 from keras_nas.search.children_validation import ChildrenValidation
+from keras_nas.search.evaluating import evaluate_on
 from keras_nas.slicing import slice_model
 from keras_nas.spaces.architecture import Architecture
 from keras_nas.training.batch_norm import check_batches
@@ -217,16 +218,7 @@ class SupernetModel(SingleTrace):
             Dictionary from the names of the loss and of metrics to floats.
         """
         self.recalibrate(architecture, batches)
-        x, y, sample_weight = data, None, None
-        if isinstance(data, tuple):
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        return self.evaluate(
-            x,
-            y,
-            sample_weight=sample_weight,
-            return_dict=True,
-            **{"verbose": 0, **kwargs},
-        )
+        return evaluate_on(self, data, **kwargs)
 
     def export_model(self, architecture=None, batches=None):
         """Cuts a child out, as a plain model with the weights it has.

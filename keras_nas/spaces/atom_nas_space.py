@@ -7,7 +7,7 @@ from keras_nas.spaces.atom_nas_rows import read_atom_rows
 from keras_nas.spaces.atom_nas_supernet import build_supernet
 from keras_nas.spaces.atom_nas_supernet import count_channels
 from keras_nas.spaces.atom_nas_supernet import decisions_of_masks
-from keras_nas.spaces.block_schema import is_size
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.blocks import build_from_blocks
 from keras_nas.spaces.search_space import SearchSpace
 
@@ -76,18 +76,12 @@ class AtomNASSpace(SearchSpace):
         head=1280,
         resolution=224,
     ):
-        numbers = {
-            "stem": stem,
-            "stem_stride": stem_stride,
-            "head": head,
-            "resolution": resolution,
-        }
-        for key, value in numbers.items():
-            if not is_size(value):
-                raise ValueError(
-                    f"Invalid value received for argument `{key}`. Expected a "
-                    f"positive integer. Received: {key}={value!r}"
-                )
+        check_sizes(
+            stem=stem,
+            stem_stride=stem_stride,
+            head=head,
+            resolution=resolution,
+        )
         self.stem, self.stem_stride = stem, stem_stride
         self.head, self.resolution = head, resolution
         self.places = read_atom_rows(rows, stem)

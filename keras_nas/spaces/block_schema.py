@@ -17,6 +17,16 @@ def is_size(value):
     return type(value) is int and value > 0
 
 
+def check_sizes(**sizes):
+    """Raises a `ValueError` unless all arguments are positive integers."""
+    for key, value in sizes.items():
+        if not is_size(value):
+            raise ValueError(
+                f"Invalid value received for argument `{key}`. Expected a "
+                f"positive integer. Received: {key}={value!r}"
+            )
+
+
 def is_sizes(values):
     """Whether a value is a list or tuple of positive integers."""
     is_list = isinstance(values, (list, tuple)) and len(values) > 0

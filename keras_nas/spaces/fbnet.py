@@ -2,6 +2,7 @@
 
 import itertools
 
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.block_schema import is_size
 from keras_nas.spaces.channel_places import Place
 from keras_nas.spaces.channel_space import ChannelSpace
@@ -96,18 +97,12 @@ class FBNetSpace(ChannelSpace):
                 f"one of {list(FBNET_OPERATORS)}. Received: "
                 f"operators={operators!r}"
             )
-        numbers = {
-            "stem": stem,
-            "head": head,
-            "resolution": resolution,
-            "stem_stride": stem_stride,
-        }
-        for key, value in numbers.items():
-            if not is_size(value):
-                raise ValueError(
-                    f"Invalid value received for argument `{key}`. Expected a "
-                    f"positive integer. Received: {key}={value!r}"
-                )
+        check_sizes(
+            stem=stem,
+            head=head,
+            resolution=resolution,
+            stem_stride=stem_stride,
+        )
         self._kinds = FBNET_OPERATORS[operators]
         self.stem, self.head, self.stem_stride = stem, head, stem_stride
         self.resolution = resolution

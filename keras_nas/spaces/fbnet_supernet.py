@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_nas.layers import FiGSMask
-from keras_nas.spaces.block_schema import is_size
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.blocks import add_block
 
 
@@ -25,11 +25,7 @@ def build_fbnet(space, classes, mask, seed, momentum, epsilon):
     # Slicing imports the graph, and that imports this folder.
     from keras_nas.slicing import insert_masks
 
-    if not is_size(classes):
-        raise ValueError(
-            "Invalid value received for argument `classes`. Expected a "
-            f"positive integer. Received: classes={classes}"
-        )
+    check_sizes(classes=classes)
     norm = {"momentum": momentum, "epsilon": epsilon}
     shape = space.resolution, space.resolution, 3
     inputs = x = keras.Input(shape, name="image")

@@ -1,6 +1,6 @@
 """The One-Shot space, as FiGS searches it: cells of blocks of operators."""
 
-from keras_nas.spaces.block_schema import is_size
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.channel_places import Place
 from keras_nas.spaces.channel_space import ChannelSpace
 from keras_nas.spaces.one_shot_supernet import OPERATORS
@@ -104,20 +104,14 @@ class OneShotSpace(ChannelSpace):
         stem_stride=4,
         resolution=224,
     ):
-        sizes = {
-            "cells": cells,
-            "blocks": blocks,
-            "width": width,
-            "cells_per_stage": cells_per_stage,
-            "stem_stride": stem_stride,
-            "resolution": resolution,
-        }
-        for key, value in sizes.items():
-            if not is_size(value):
-                raise ValueError(
-                    f"Invalid value received for argument `{key}`. Expected a "
-                    f"positive integer. Received: {key}={value!r}"
-                )
+        check_sizes(
+            cells=cells,
+            blocks=blocks,
+            width=width,
+            cells_per_stage=cells_per_stage,
+            stem_stride=stem_stride,
+            resolution=resolution,
+        )
         if stem_stride & (stem_stride - 1):
             raise ValueError(
                 "Invalid value received for argument `stem_stride`. Expected "

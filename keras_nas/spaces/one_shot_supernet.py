@@ -7,7 +7,7 @@ from keras import layers
 
 from keras_nas.layers import FiGSMask
 from keras_nas.layers import OwnChannels
-from keras_nas.spaces.block_schema import is_size
+from keras_nas.spaces.block_schema import check_sizes
 
 # By name: the kernels of the separable convolutions, front to back. An
 # operator without any has one entry too, that of its mask.
@@ -38,11 +38,7 @@ def build_one_shot(space, classes, mask, seed, momentum, epsilon, path_dropout):
     Raises:
         ValueError: If an argument is out of range.
     """
-    if not is_size(classes):
-        raise ValueError(
-            "Invalid value received for argument `classes`. Expected a "
-            f"positive integer. Received: classes={classes}"
-        )
+    check_sizes(classes=classes)
     is_number = isinstance(path_dropout, numbers.Real)
     if not is_number or not 0 <= path_dropout < 1:
         raise ValueError(
