@@ -4,8 +4,8 @@ from keras_nas.spaces.big_nas_costs import cost_tables
 from keras_nas.spaces.big_nas_rows import are_options
 from keras_nas.spaces.big_nas_rows import read_stages
 from keras_nas.spaces.big_nas_supernet import build_supernet
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.tabulated_space import TabulatedSpace
-from keras_nas.spaces.tabulated_space import check_size
 
 
 class BigNASSpace(TabulatedSpace):
@@ -86,7 +86,7 @@ class BigNASSpace(TabulatedSpace):
                     "list of increasing positive integers. Received: "
                     f"{key}={value!r}"
                 )
-        check_size("stem_stride", stem_stride)
+        check_sizes(stem_stride=stem_stride)
         self.stem, self.stem_stride = tuple(stem), stem_stride
         self.head, self.resolutions = tuple(head), tuple(resolutions)
         self.stages = read_stages(rows, self.stem)
@@ -174,7 +174,7 @@ class BigNASSpace(TabulatedSpace):
         >>> keras_nas.slice_model(model, space.smallest()).input_shape
         (None, 6, 6, 3)
         """
-        check_size("classes", classes)
+        check_sizes(classes=classes)
         return build_supernet(self, classes, **kwargs)
 
     def _all_options(self):

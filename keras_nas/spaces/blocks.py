@@ -6,7 +6,7 @@ from keras import layers
 from keras_nas.layers import SplitAttention
 from keras_nas.layers import SqueezeExcite
 from keras_nas.spaces.block_schema import ACTIVATIONS
-from keras_nas.spaces.block_schema import is_size
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.block_schema import is_sizes
 from keras_nas.spaces.block_schema import read_block
 
@@ -91,11 +91,7 @@ def build_from_blocks(
             "positive integers (height, width, channels). Received: "
             f"input_shape={input_shape}"
         )
-    if not is_size(classes):
-        raise ValueError(
-            "Invalid value received for argument `classes`. Expected a "
-            f"positive integer. Received: classes={classes}"
-        )
+    check_sizes(classes=classes)
     norm = {"momentum": momentum, "epsilon": epsilon}
     inputs = x = keras.Input(tuple(input_shape), name="image")
     for index, block in enumerate(blocks):

@@ -1,12 +1,12 @@
 """Spaces whose rows decide on kernel, activation, splits and both widths."""
 
 from keras_nas.spaces.block_schema import ACTIVATIONS
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.fp_nas_costs import cost_tables
 from keras_nas.spaces.fp_nas_rows import read_rows
 from keras_nas.spaces.fp_nas_supernet import build_supernet
 from keras_nas.spaces.table_rows import is_increasing
 from keras_nas.spaces.tabulated_space import TabulatedSpace
-from keras_nas.spaces.tabulated_space import check_size
 
 
 class FPNASSpace(TabulatedSpace):
@@ -106,7 +106,7 @@ class FPNASSpace(TabulatedSpace):
                 f"of different ones of {list(ACTIVATIONS)}. Received: "
                 f"acts={acts!r}"
             )
-        check_size("resolution", resolution)
+        check_sizes(resolution=resolution)
         self.resolution = resolution
         micro = tuple(kernels), tuple(acts), tuple(splits)
         self.stem, self.rows, self.head = read_rows(rows, *micro)
@@ -183,7 +183,7 @@ class FPNASSpace(TabulatedSpace):
         >>> keras_nas.count_cost(network).macs == cost.macs
         True
         """
-        check_size("classes", classes)
+        check_sizes(classes=classes)
         return build_supernet(self, classes, **kwargs)
 
     def _cost_tables(self):

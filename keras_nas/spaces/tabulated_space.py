@@ -1,7 +1,7 @@
 """Spaces whose networks are counted from tables, very many at once."""
 
 from keras_nas.spaces.architecture import Architecture
-from keras_nas.spaces.block_schema import is_size
+from keras_nas.spaces.block_schema import check_sizes
 from keras_nas.spaces.block_space import BlockSpace
 from keras_nas.spaces.decision_indices import decisions_of_indices
 from keras_nas.spaces.decision_indices import draw_indices
@@ -108,7 +108,7 @@ class TabulatedSpace(BlockSpace):
         >>> int(params[1]) == space.cost(space.biggest()).params
         True
         """
-        check_size("classes", classes)
+        check_sizes(classes=classes)
         indices = read_indices(self, architectures)
         if self._tables is None:
             self._tables = self._cost_tables()
@@ -116,12 +116,3 @@ class TabulatedSpace(BlockSpace):
 
     def _cost_tables(self):
         raise NotImplementedError
-
-
-def check_size(key, value):
-    """Raises a `ValueError` unless an argument is a positive integer."""
-    if not is_size(value):
-        raise ValueError(
-            f"Invalid value received for argument `{key}`. Expected a "
-            f"positive integer. Received: {key}={value!r}"
-        )
