@@ -9,6 +9,11 @@ what is finished, for a method and a seed, is never computed twice. More seeds:
 
     python -m experiments.compare --output_dir=runs/compare --seeds=5
 
+More budgets, for a Pareto front, and the share of each space's largest
+network instead of a number of multiply-adds:
+
+    python -m experiments.compare --output_dir=runs/fronts --targets=0.2,0.4
+
 Methods search in spaces of their own, so each is to be compared first with the
 largest network of its space, narrowed uniformly to the same budget.
 """
@@ -33,6 +38,7 @@ FLAGS = flags.FLAGS
 COLUMNS = (
     "family",
     "name",
+    "target",
     "seed",
     "macs",
     "params",
@@ -45,6 +51,7 @@ COLUMNS = (
     "latency_ms",
     "tflite_bytes",
 )
+_OF_AN_ENTRY = ("target", "family", "name")  # What its seeds have in common.
 
 
 def compute(preset, run, flags_):
@@ -62,7 +69,7 @@ def compute(preset, run, flags_):
     seeds = range(flags_.seed, flags_.seed + preset.seeds)
     for seed in seeds:
         for entry in preset.entries():
-            print(f"\n== {entry.family}: {entry.name}, seed {seed}", flush=True)
+            print(f"\n== {entry.slug()}, seed {seed}", flush=True)
             cell = comparison.Cell(
                 entry,
                 preset.training(),
@@ -84,7 +91,6 @@ def write(preset, run, results):
         {
             "command": "python -m experiments.compare --flagfile=flagfile "
             "--output_dir=DIR",
-            "target": preset.target,
             **environment,
             "cells": cells,
         },
@@ -94,36 +100,44 @@ def write(preset, run, results):
     writer.writeheader()
     writer.writerows(cells)
     run.write_text(run.path("results.csv"), text.getvalue())
-    report.plot_comparison(
-        [
-            report.NetworkRow(
-                f"{row['name']} ({row['family']})",
-                statistics.mean(row["macs"]),
-                statistics.mean(row["params"]),
-                statistics.mean(row["test_accuracy"]),
-            )
-            for row in rows
-        ],
-        run.path("comparison.png"),
-    )
+    report.plot_families(_families(results), run.path("comparison.png"))
     run.write_text(run.path("report.md"), _report(preset, rows, environment))
+
+
+def _families(results):
+    """Returns the series of each family's panel of the picture."""
+    runs = {}
+    for cell in results:
+        family = runs.setdefault(cell["family"], {})
+        family.setdefault(cell["name"], []).append(cell)
+    return {
+        family: [
+            report.ParetoSeries(
+                name,
+                [cell["macs"] for cell in cells],
+                [cell["test_accuracy"] for cell in cells],
+            )
+            for name, cells in series.items()
+        ]
+        for family, series in runs.items()
+    }
 
 
 def summarize(results):
     """Returns a dictionary for each entry, with lists over the seeds."""
     rows = {}
     for result in results:
-        key = result["family"], result["name"]
+        key = tuple(result[column] for column in _OF_AN_ENTRY)
         row = rows.setdefault(key, {c: [] for c in COLUMNS})
         for column in COLUMNS:
             row[column].append(result[column])
-    for (family, name), row in rows.items():
-        row.update(family=family, name=name)
+    for key, row in rows.items():
+        row.update(zip(_OF_AN_ENTRY, key, strict=True))
     return list(rows.values())
 
 
 def table(rows):
-    """Returns the markdown table of the summarized rows."""
+    """Returns the markdown table of the summarized rows of one budget."""
     narrowed = {
         row["family"]: dict(zip(row["seed"], row["test_accuracy"], strict=True))
         for row in rows
@@ -179,12 +193,9 @@ def _line(row, narrowed):
 
 def _report(preset, rows, environment):
     machine, versions = environment["machine"], environment["versions"]
-    target = f"{preset.target:,.0f} multiply-adds"
-    if preset.target <= 1:
-        target = f"{preset.target:.2f} of the multiply-adds"
-    return f"""# All methods within {target}
+    return f"""# All methods within the same budget
 
-{table(rows)}
+{tables(rows)}
 
 Every network is trained from scratch, alike: {preset.train_epochs} epochs of
 `{preset.dataset}`. "Minus narrowed" is the difference, in points, to the
@@ -194,15 +205,29 @@ in units of 1e12; its seconds include compilation and evaluations.
 
 ![Accuracy against multiply-adds](comparison.png)
 
+Each mark is a run; the gray line is the Pareto front of all.
+
 TensorFlow {versions["tensorflow"]}, Keras {versions["keras"]},
 {machine["num_cpus"]} cores of {machine["processor"]}.
 """
 
 
+def tables(rows):
+    """Returns a section with a table for each budget."""
+    sections = []
+    for target in dict.fromkeys(row["target"] for row in rows):
+        budget = f"{target:,.0f} multiply-adds"
+        if target <= 1:
+            budget = f"{target:g} of the largest network's multiply-adds"
+        of_target = [row for row in rows if row["target"] == target]
+        sections.append(f"## Within {budget}\n\n{table(of_target)}")
+    return "\n\n".join(sections)
+
+
 def flagfile(preset):
     """Returns the flags that all runs in a folder have in common."""
     lines = common_flags.flagfile(preset).splitlines(keepends=True)
-    others = ("--seeds=", "--methods=")
+    others = ("--seeds=", "--methods=", "--targets=")
     return "".join(line for line in lines if not line.startswith(others))
 
 
@@ -216,7 +241,7 @@ def _main(argv):
     except ValueError as error:
         sys.exit(f"Error: {error}")
     results = compute(preset, run, FLAGS)
-    print(f"\n{table(summarize(results))}\n\n{run.path('report.md')}")
+    print(f"\n{tables(summarize(results))}\n\n{run.path('report.md')}")
 
 
 if __name__ == "__main__":

@@ -27,10 +27,11 @@ class ComparePreset:
         metadata={"help": "Height and width of images, that of the spaces."}
     )
     batch_size: int = dataclasses.field(metadata={"help": "Images of a batch."})
-    target: float = dataclasses.field(
+    targets: tuple = dataclasses.field(
         metadata={
-            "help": "Multiply-adds that every network may have; up to 1, the "
-            "share of the largest one of its space."
+            "help": "Budgets, each for every method: multiply-adds that a "
+            "network may have; up to 1, the share of the largest one of its "
+            "space."
         }
     )
     seeds: int = dataclasses.field(
@@ -66,16 +67,22 @@ class ComparePreset:
         }
 
     def entries(self):
-        """Returns the entries to compare, by families.
+        """Returns the entries to compare, by budgets and families.
 
         Raises:
-            ValueError: If `methods` names one that is not there.
+            ValueError: If `methods` names one that is not there, or there are
+                no `targets`.
         """
-        entries = _entries(self)
+        if not self.targets:
+            raise ValueError(
+                "Invalid value received for flag --targets. Expected numbers "
+                "above 0 with commas between them. Received: none"
+            )
+        entries = [e for t in self.targets for e in _entries(self, float(t))]
         if not self.methods:
             return entries
         wanted = {name.strip().lower() for name in self.methods.split(",")}
-        known = [e.name for e in entries if not e.is_baseline]
+        known = {e.name: None for e in entries if not e.is_baseline}
         unknown = wanted - {name.lower() for name in known}
         if unknown:
             raise ValueError(
@@ -94,8 +101,8 @@ class ComparePreset:
 # By family and method: the small presets, for other numbers of epochs.
 _SHORT = {
     ("residual network", "Random search"): {"samples": 8, "sample_epochs": 2},
-    ("one_shot", "FiGS"): {"search_epochs": 12},
-    ("one_shot", "One-Shot"): {"search_epochs": 12},
+    ("one_shot", "FiGS"): {"search_epochs": 8},
+    ("one_shot", "One-Shot"): {"search_epochs": 8},
     ("mbconv", "DMaskingNAS"): {
         "search_epochs": 6,
         "weights_epochs": 1,
@@ -115,7 +122,7 @@ _SHORT = {
 }
 
 
-def _entries(preset):
+def _entries(preset, target):
     in_space = {"model": f"{preset.base}_one_shot", "warm_start": False}
     shared = {"shared_weights": True, "path_dropout": 0.1}
     widths = (
@@ -127,28 +134,38 @@ def _entries(preset):
         ("FiGS", figs.FiGS(), in_space),
         ("One-Shot", random_search.RandomSearch(), {**in_space, **shared}),
     )
-    budgets = {"budgets": (preset.target,)}
+    budgets = {"budgets": (target,)}
     return [
-        *_family(preset, "residual network", *widths),
-        *_family(preset, "one_shot", *operators),
-        *_family(preset, "mbconv", ("DMaskingNAS", dmasking.DMaskingNAS(), {})),
-        *_family(preset, "fp_nas", ("FP-NAS", fpnas.FPNASExperiment(), {})),
+        *_family(preset, target, "residual network", *widths),
+        *_family(preset, target, "one_shot", *operators),
         *_family(
             preset,
+            target,
+            "mbconv",
+            ("DMaskingNAS", dmasking.DMaskingNAS(), {}),
+        ),
+        *_family(
+            preset, target, "fp_nas", ("FP-NAS", fpnas.FPNASExperiment(), {})
+        ),
+        *_family(
+            preset,
+            target,
             "big_nas",
             ("BigNAS", bignas_budget.BigNASForBudget(), budgets),
         ),
-        *_family(preset, "atom_nas", ("AtomNAS", atomnas.AtomNAS(), {})),
+        *_family(
+            preset, target, "atom_nas", ("AtomNAS", atomnas.AtomNAS(), {})
+        ),
     ]
 
 
-def _family(preset, family, *methods):
+def _family(preset, target, family, *methods):
     """Returns the entries of some methods, and their narrowed network."""
     shared = {
         "dataset": preset.dataset,
         "image_size": preset.image_size,
         "batch_size": preset.batch_size,
-        "target": preset.target,
+        "target": target,
         "latency_runs": preset.latency_runs,
         "channel_multiple": 1,
     }
@@ -171,7 +188,7 @@ PRESETS = {
         base="smoke",
         image_size=8,
         batch_size=250,
-        target=0.5,
+        targets=(0.5,),
         seeds=1,
         train_epochs=1,
         latency_runs=20,
@@ -180,7 +197,7 @@ PRESETS = {
         base="small",
         image_size=16,
         batch_size=64,
-        target=750_000.0,
+        targets=(750_000,),
         train_epochs=12,
     ),
 }

@@ -36,7 +36,8 @@ class Entry:
     def slug(self):
         """Returns the name of the folder of its cells."""
         words = f"{self.family} {self.name}".lower().split()
-        return "_".join("".join(filter(str.isalnum, w)) for w in words)
+        words = ["".join(filter(str.isalnum, word)) for word in words]
+        return "_".join([*words, f"{self.preset.target:.10g}"])
 
 
 class Cell:
@@ -98,6 +99,7 @@ class Cell:
         return {
             "name": entry.name,
             "family": entry.family,
+            "target": entry.preset.target,
             "seed": context.seed,
             "search_seconds": search["seconds"],
             "search_macs": search["macs_of_training"],

@@ -4,6 +4,7 @@ from keras_nas.environment import environment
 from keras_nas.report.atom_block import AtomBlock
 from keras_nas.report.atoms_plot import plot_atoms
 from keras_nas.report.comparison_plot import plot_comparison
+from keras_nas.report.families_plot import plot_families
 from keras_nas.report.kept_plot import plot_kept_channels
 from keras_nas.report.pareto_plot import plot_pareto
 from keras_nas.report.pareto_series import ParetoSeries
@@ -28,6 +29,7 @@ __all__ = [
     "kept_table",
     "plot_atoms",
     "plot_comparison",
+    "plot_families",
     "plot_kept_channels",
     "plot_pareto",
     "plot_search",

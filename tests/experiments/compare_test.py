@@ -44,8 +44,8 @@ def test_results_are_those_of_the_networks(folder):
         spaces.find_network("residual", (8, 8, 3), 10)
     ).macs
     for cell, slug in (
-        (found, "residual_network_random_search_0"),
-        (narrowed, "residual_network_narrowed_0"),
+        (found, "residual_network_random_search_0.5_0"),
+        (narrowed, "residual_network_narrowed_0.5_0"),
     ):
         path = folder / "cells" / slug / "retrained.keras"
         cost = keras_nas.count_cost(keras.models.load_model(path))
@@ -55,7 +55,7 @@ def test_results_are_those_of_the_networks(folder):
     assert narrowed["search_macs"] == narrowed["search_seconds"] == 0
 
     # Two networks were trained on 500 images for an epoch each.
-    path = folder / "cells" / "residual_network_random_search_0"
+    path = folder / "cells" / "residual_network_random_search_0.5_0"
     lines = (path / "evaluations_0.jsonl").read_text().splitlines()[1:]
     drawn = [json.loads(line) for line in lines]
     best = max(drawn, key=lambda d: d["accuracy"])
@@ -80,24 +80,25 @@ def test_a_finished_cell_is_not_computed_again(folder):
     (folder / "results.json").unlink()
     again = binaries.run("compare", *SETTINGS, f"--output_dir={folder}")
     other = binaries.run(
-        "compare", *SETTINGS, f"--output_dir={folder}", "--target=0.4"
+        "compare", *SETTINGS, f"--output_dir={folder}", "--batch_size=125"
     )
     assert again.returncode == 0 and "search ..." not in again.stdout
-    assert other.returncode != 0 and "--target=0.4" in other.stderr
+    assert other.returncode != 0 and "--batch_size=125" in other.stderr
     assert [path.stat().st_mtime_ns for path in cells] == before
     assert (folder / "results.json").exists()
 
 
-def test_seeds_and_methods_may_be_added_to_a_folder(monkeypatch):
-    text = "--preset=small\n--seeds=2\n--methods=FiGS\n--target=0.5\n"
+def test_what_may_be_added_to_a_folder(monkeypatch):
+    text = "--preset=small\n--seeds=2\n--methods=FiGS\n--targets=0.5\n"
     monkeypatch.setattr(compare.common_flags, "flagfile", lambda preset: text)
-    assert compare.flagfile(None) == "--preset=small\n--target=0.5\n"
+    assert compare.flagfile(None) == "--preset=small\n"
 
 
 def test_table_has_differences_seed_by_seed():
-    def result(name, seed, accuracy, seconds=0.0):
+    def result(name, seed, accuracy, seconds=0.0, target=2e6):
         return dict.fromkeys(compare.COLUMNS, 0) | {
             "family": "net",
+            "target": target,
             "name": name,
             "seed": seed,
             "macs": 1_500_000,
@@ -132,13 +133,32 @@ def test_table_has_differences_seed_by_seed():
     assert "84.5% (78.0 to 91.0)" in narrowed and " - " in narrowed
 
 
+def test_budgets_have_tables_of_their_own():
+    preset = dataclasses.replace(PRESETS["small"], targets=(1e6, 0.5))
+    entries = preset.entries()
+    assert {entry.preset.budget().target for entry in entries} == {1e6, 0.5}
+    slugs = [entry.slug() for entry in entries]
+    assert len(set(slugs)) == len(slugs)
+    cells = [
+        dict.fromkeys(compare.COLUMNS, 0)
+        | {"family": "net", "name": "A", "target": t, "test_accuracy": a}
+        for t, a in ((1e6, 0.75), (0.5, 0.25))
+    ]
+    text = compare.tables(compare.summarize(cells))
+    _, million, half = text.split("## Within ")
+    assert million.startswith("1,000,000 multiply-adds") and "75.0%" in million
+    assert half.startswith("0.5 of the largest") and "25.0%" in half
+    with pytest.raises(ValueError, match="--targets"):
+        dataclasses.replace(preset, targets=()).entries()
+
+
 def test_entries_share_budget_and_training():
     preset = PRESETS["small"]
     entries = preset.entries()
     slugs = [entry.slug() for entry in entries]
     assert len(set(slugs)) == len(slugs)
     for entry in entries:
-        assert entry.preset.budget().target == preset.target
+        assert (entry.preset.budget().target,) == preset.targets
         dataclasses.replace(entry.preset, **preset.training())
     methods = {entry.name for entry in entries}
     assert methods >= {

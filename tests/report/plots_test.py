@@ -8,6 +8,7 @@ from keras_nas.report import NetworkRow
 from keras_nas.report import ParetoSeries
 from keras_nas.report import plot_atoms
 from keras_nas.report import plot_comparison
+from keras_nas.report import plot_families
 from keras_nas.report import plot_kept_channels
 from keras_nas.report import plot_pareto
 from keras_nas.report import plot_search
@@ -16,6 +17,13 @@ from keras_nas.slicing import SliceReport
 KEPT = SliceReport([("conv", "Conv2D", 12, 16), ("dense", "Dense", 0, 8)])
 ATOMS = [AtomBlock("block", {3: 4, 7: 12}, {3: 16, 5: 16, 7: 32})]
 PARETO = [ParetoSeries("selected", [2e8, 4e8], [0.76, 0.78], is_line=True)]
+FAMILIES = {
+    "net": [
+        ParetoSeries("narrowed", [4e6, 2e6], [0.80, 0.70]),
+        ParetoSeries("FiGS", [4e6, 1.9e6], [0.79, 0.75]),
+    ],
+    "space": [ParetoSeries("narrowed", [3e6, 2.5e6], [0.78, 0.72])],
+}
 ROWS = [
     NetworkRow("full", 4_000_000, 100, 0.81),
     NetworkRow("FiGS", 1_600_000, 40, 0.80),
@@ -39,6 +47,7 @@ HISTORY = {
         (plot_atoms, ATOMS),
         (plot_kept_channels, KEPT),
         (plot_comparison, ROWS),
+        (plot_families, FAMILIES),
         (plot_pareto, PARETO),
         (plot_search, HISTORY),
     ],
@@ -114,6 +123,26 @@ def test_noise_does_not_fill_the_picture(drawn, tmp_path):
     plot_comparison(rows, tmp_path / "comparison.png")
     low, high = drawn[0].axes[0].get_ylim()
     assert high - low > 0.02
+
+
+def test_families_have_panels_and_one_front(drawn, tmp_path):
+    plot_families(FAMILIES, tmp_path / "families.png")
+    net, space = drawn[0].axes
+    assert [axes.get_title() for axes in (net, space)] == list(FAMILIES)
+    front = [(1.9e6, 0.75), (3e6, 0.78), (4e6, 0.80)]
+    for axes in (net, space):
+        assert list(zip(*axes.lines[0].get_data(), strict=True)) == front
+    assert net.get_xlim() == space.get_xlim()
+    assert net.get_ylim() == space.get_ylim()
+    narrowed, figs = net.lines[1:]
+    assert narrowed.get_markerfacecolor() == "white"
+    assert figs.get_label() == "FiGS" and list(figs.get_ydata()) == [0.79, 0.75]
+
+
+@pytest.mark.parametrize("families", [{}, {"net": []}])
+def test_families_without_networks(families, tmp_path):
+    with pytest.raises(ValueError, match="argument `families`"):
+        plot_families(families, tmp_path / "families.png")
 
 
 def test_search_draws_what_is_there(drawn, tmp_path):
