@@ -23,7 +23,7 @@ class MorphNetPreset(width_presets.WidthPreset):
 
 
 _SMALL = MorphNetPreset(
-    **width_presets.SMALL, mask_learning_rate=0.02, threshold=0.02
+    **width_presets.SMALL, mask_learning_rate=0.005, threshold=0.02
 )
 
 MORPHNET = {
