@@ -21,6 +21,7 @@ import keras
 
 import keras_nas
 from experiments import experiment
+from experiments import fitting
 from experiments import networks
 from experiments import pipeline
 from experiments.atomnas_presets import ATOMNAS
@@ -134,7 +135,7 @@ class AtomNAS(experiment.Method):
                 metrics=["accuracy"],
                 mask_optimizer=factors,
             )
-        return pipeline.fit_search(
+        return fitting.fit_search(
             context,
             search,
             data,

@@ -29,6 +29,7 @@ from absl import flags
 
 from experiments import bignas_family
 from experiments import experiment
+from experiments import fitting
 from experiments import pipeline
 from experiments.bignas_presets import BIGNAS
 from experiments.bignas_presets import COSTS
@@ -49,20 +50,27 @@ class BigNAS(experiment.Method):
 
     def run(self, context):
         context = PatchContext(**vars(context))
-        folder, worker = context.run, FLAGS.worker
-        if worker:
+        folder, (worker, workers) = context.run, context.worker
+        if FLAGS.worker:
             folder.wait("search")
-            self.select(context, worker, FLAGS.workers)
-            print(f"select: the share of worker {worker} is done", flush=True)
+            self.select(context, FLAGS.worker, FLAGS.workers)
+            print(
+                f"select: the share of worker {FLAGS.worker} is done",
+                flush=True,
+            )
             return
+        if workers == 1:
+            workers = FLAGS.workers
         stages = {
             "search": folder.stage("search", lambda: self.train(context)),
             "select": folder.stage(
-                "select", lambda: self.select(context, 0, FLAGS.workers)
+                "select", lambda: self.select(context, worker, workers)
             ),
         }
         stages["cut"] = folder.stage(
-            "cut", lambda: bignas_family.cut(self, context, stages["select"])
+            "cut",
+            lambda: bignas_family.cut(self, context, stages["select"]),
+            alone=True,
         )
         bignas_family.finish(self, context, stages)
 
@@ -120,7 +128,7 @@ class BigNAS(experiment.Method):
                 context.loss(search.model),
                 metrics=["accuracy"],
             )
-        return pipeline.fit_search(
+        return fitting.fit_search(
             context,
             search,
             data,
@@ -132,9 +140,9 @@ class BigNAS(experiment.Method):
         """Trains the supernet and saves it; returns the stage's facts."""
         search = self.new_search(context)
         history = self.search(context, search)
-        context.run.save_model(search.model, "supernet.keras")
+        context.run.save(search.model, "supernet.keras")
         return {
-            "history": pipeline.plain_history(history),
+            "history": fitting.plain_history(history),
             "fit_seconds": history.seconds,
         }
 
@@ -164,7 +172,7 @@ class BigNAS(experiment.Method):
 
     def evaluations(self, context, worker, workers):
         """Returns what is known of networks of the trained supernet."""
-        search = self.trained(context)
+        search = self.trained(context.alone())
         batches = self.recalibration_data(context)
         data = self.selection_data(context)
 

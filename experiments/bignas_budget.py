@@ -14,10 +14,10 @@ class BigNASForBudget(BigNAS):
         preset = context.preset
         patches = PatchContext(**vars(context))
         facts = self.train(patches)
-        selected = self.select(patches, worker=0, workers=1)
+        selected = self.select(patches, *context.worker)
         (child,) = (c for c in selected["children"] if c["budget"])
         architecture = keras_nas.Architecture(preset.space, child["decisions"])
-        architecture.save(context.run.path("architecture.json"))
+        context.run.save(architecture, "architecture.json")
         batches = self.recalibration_data(patches)
         found = self.trained(patches).export_model(architecture, batches)
         return {**facts, **pipeline.facts(patches, found)}

@@ -25,15 +25,15 @@ _COST_LABELS = {
 
 def cut(method, context, selected):
     """Cuts the children out of the supernet; returns the stage's facts."""
-    search = method.trained(context)
+    search = method.trained(context.alone())
     batches = method.recalibration_data(context)
     facts = {}
     for child in selected["children"]:
         name = child["name"]
         architecture = _architecture(method, context, child)
         network = search.export_model(architecture, batches)
-        context.run.save_model(network, f"family/{name}/model.keras")
-        architecture.save(_path(context, name, "architecture.json"))
+        context.run.save(network, f"family/{name}/model.keras")
+        context.run.save(architecture, f"family/{name}/architecture.json")
         # The supernet is now, at inference, the same network.
         proof = exporting.verify(
             context,
@@ -64,11 +64,14 @@ def finish(method, context, stages):
     if context.preset.scratch:
         stages["scratch"] = _scratch_stages(method, context, children)
     stages["export"] = folder.stage(
-        "export", lambda: _export(context, children)
+        "export", lambda: _export(context, children), alone=True
     )
     stages["verify"] = folder.stage(
-        "verify", lambda: _verify(context, children)
+        "verify", lambda: _verify(context, children), alone=True
     )
+    if not folder.is_chief:
+        folder.wait_for_results()
+        return
     rows = [_row(stages, child) for child in reversed(children)]
     path = report.write_report(
         folder.output_dir,

@@ -88,10 +88,6 @@ class BigNASPreset(presets.Preset):
             "all, with static shapes."
         },
     )
-    synchronized: bool = dataclasses.field(
-        default=False,
-        metadata={"help": "BatchNorm over all replicas of a strategy."},
-    )
     train_resolutions: tuple = dataclasses.field(
         default=(),
         metadata={

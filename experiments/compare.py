@@ -32,6 +32,7 @@ from experiments.compare_presets import PRESETS
 from experiments.run import Run
 from keras_nas import report
 from keras_nas.report.tables import markdown_table
+from keras_nas.training import is_chief
 
 FLAGS = flags.FLAGS
 
@@ -100,7 +101,9 @@ def write(preset, run, results):
     writer.writeheader()
     writer.writerows(cells)
     run.write_text(run.path("results.csv"), text.getvalue())
-    report.plot_families(_families(results), run.path("comparison.png"))
+    if run.is_chief:
+        path = run.path("comparison.png")
+        report.plot_families(_families(results), path)
     run.write_text(run.path("report.md"), _report(preset, rows, environment))
 
 
@@ -237,7 +240,8 @@ def _main(argv):
     try:
         preset = common_flags.chosen_preset(PRESETS)
         preset.entries()  # Fails now, if it must.
-        run = Run(FLAGS.output_dir, flagfile(preset))
+        chief = is_chief(common_flags.strategy_of(FLAGS))
+        run = Run(FLAGS.output_dir, flagfile(preset), chief)
     except ValueError as error:
         sys.exit(f"Error: {error}")
     results = compute(preset, run, FLAGS)

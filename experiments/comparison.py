@@ -1,14 +1,15 @@
 """One cell of a comparison: a method and a seed, searched and retrained."""
 
 import dataclasses
-import types
 
 import keras
 
 import keras_nas
 from experiments import exporting
+from experiments import flags as common_flags
 from experiments import pipeline
 from experiments.run import Run
+from keras_nas.training import is_chief
 
 BASELINE = "narrowed"
 
@@ -69,7 +70,8 @@ class Cell:
             **{f"retraining_{key}": v for key, v in training.items()},
         }
         lines = [f"--{key}={value}" for key, value in settings.items()]
-        self.run = Run(folder, "\n".join(lines) + "\n")
+        chief = is_chief(common_flags.strategy_of(flags))
+        self.run = Run(folder, "\n".join(lines) + "\n", chief)
 
     def result(self):
         """Returns the facts of the cell, from `results.json` if it is done."""
@@ -79,6 +81,7 @@ class Cell:
             results = self._compute()
             path = self.run.path("results.json")
             self.run.write_json(path, results)
+            self.run.wait_for_results()
         return results
 
     def _compute(self):
@@ -94,7 +97,9 @@ class Cell:
             "retrain", lambda: self._retrain(context, architecture)
         )
         export = run.stage(
-            "export", lambda: exporting.export_files(context, "retrained")
+            "export",
+            lambda: exporting.export_files(context, "retrained"),
+            alone=True,
         )
         return {
             "name": entry.name,
@@ -133,6 +138,5 @@ class Cell:
 
 def flags_of(flags, seed):
     """Returns the flags of a cell: those given, with another seed."""
-    names = ("data_dir", "download", "strategy")
-    values = {name: getattr(flags, name) for name in names}
-    return types.SimpleNamespace(seed=seed, **values)
+    values = {name: getattr(flags, name) for name in common_flags.SHARED}
+    return common_flags.plain(**{**values, "seed": seed})

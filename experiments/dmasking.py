@@ -19,7 +19,7 @@ import keras
 
 import keras_nas
 from experiments import experiment
-from experiments import pipeline
+from experiments import fitting
 from experiments.dmasking_presets import DMASKING
 from experiments.space_search import SpaceSearch
 from keras_nas import spaces
@@ -69,14 +69,12 @@ class DMaskingNAS(SpaceSearch):
                     weight_decay=preset.mask_weight_decay or None,
                 ),
             )
-        return pipeline.fit(
+        return fitting.fit_search(
+            context,
             search,
-            data.search,
-            architecture_data=data.architecture,
-            epochs=preset.search_epochs,
-            callbacks=context.callbacks("search"),
-            validation_data=data.validation,
-            validation_freq=preset.validation_freq,
+            data,
+            "search",
+            architecture_data=lambda epoch: data.epoch("architecture", epoch),
         )
 
     def search_macs(self, context, stage):

@@ -16,12 +16,14 @@ from absl import flags
 
 import keras_nas
 from experiments import exporting
+from experiments import fitting
 from experiments import flags as common_flags
 from experiments import pipeline
 from experiments.run import Run
 from keras_nas import report
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import mask_scales
+from keras_nas.training import is_chief
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # They are the binary's, so that --help lists them.
@@ -71,13 +73,13 @@ class Method:
         """
         search = self.new_search(context)
         history = self.search(context, search)
-        context.run.save_model(search.model, "masked.keras")
-        search.architecture().save(context.run.path("architecture.json"))
+        context.run.save(search.model, "masked.keras")
+        context.run.save(search.architecture(), "architecture.json")
         found = search.export_model()
         if self.trains_to_the_end:
-            context.run.save_model(found, "model.keras")
+            context.run.save(found, "model.keras")
         return {
-            "history": pipeline.plain_history(history),
+            "history": fitting.plain_history(history),
             "fit_seconds": history.seconds,
             **pipeline.facts(context, found),
         }
@@ -187,6 +189,7 @@ def run(method, context):
     stages["export"] = folder.stage(
         "export",
         lambda: exporting.export_stage(context, files),
+        alone=True,
     )
     stages["verify"] = folder.stage(
         "verify",
@@ -206,7 +209,11 @@ def run(method, context):
                 ],
             },
         ),
+        alone=True,
     )
+    if not folder.is_chief:
+        folder.wait_for_results()
+        return
     whole = method.whole(context, masked)
     costs = _costs(context.preset.budget(), whole, architecture)
     atoms = method.atoms(context, architecture)
@@ -322,7 +329,10 @@ def _main(method, argv):
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     try:
         preset = common_flags.chosen_preset(method.presets)
-        folder = Run(FLAGS.output_dir, common_flags.flagfile(preset))
+        strategy = common_flags.strategy_of(FLAGS)
+        folder = Run(
+            FLAGS.output_dir, common_flags.flagfile(preset), is_chief(strategy)
+        )
         results = folder.results()
         if results is not None:
             print(
@@ -333,4 +343,7 @@ def _main(method, argv):
         context = method.open(folder, preset, FLAGS)
     except (ValueError, OSError) as error:
         sys.exit(f"Error: {error}")
-    method.run(context)
+    try:
+        method.run(context)
+    except (FloatingPointError, fitting.WorkerLost) as error:
+        sys.exit(f"Error: {error}")

@@ -26,6 +26,7 @@ import keras
 
 import keras_nas
 from experiments import experiment
+from experiments import fitting
 from experiments import pipeline
 from experiments.figs_presets import FIGS
 from keras_nas import spaces
@@ -134,14 +135,7 @@ class FiGS(experiment.Method):
                 metrics=["accuracy"],
                 mask_optimizer=mask_optimizer,
             )
-        return pipeline.fit(
-            search,
-            context.data.search,
-            epochs=preset.search_epochs,
-            callbacks=context.callbacks("search"),
-            validation_data=context.data.validation,
-            validation_freq=preset.validation_freq,
-        )
+        return fitting.fit_search(context, search, context.data, "search")
 
     def search_macs(self, context, stage):
         macs = super().search_macs(context, stage)

@@ -1,13 +1,27 @@
 """The flags that all experiments share, and those that a preset makes."""
 
 import dataclasses
+import types
 
 from absl import flags
 from absl import logging
 
 from keras_nas.training import STRATEGIES
+from keras_nas.training import find_strategy
 
 FLAGS = flags.FLAGS
+
+# What a run is given besides its preset.
+SHARED = (
+    "data_dir",
+    "download",
+    "seed",
+    "strategy",
+    "replicas",
+    "tpu",
+    "tpu_zone",
+    "gcp_project",
+)
 
 
 class _Numbers(flags.ArgumentParser):
@@ -73,8 +87,25 @@ def define(presets):
         required=True,
     )
     flags.DEFINE_enum(
-        "strategy", "default", STRATEGIES, "tf.distribute strategy."
+        "strategy",
+        "default",
+        STRATEGIES,
+        "Where to train: default: one device; mirrored: all GPUs of this "
+        "machine; multi_worker: several machines, each with the environment "
+        "variable TF_CONFIG and the same command, and a shared --output_dir; "
+        "tpu: a TPU.",
     )
+    flags.DEFINE_integer(
+        "replicas",
+        None,
+        "With --strategy=mirrored: so many GPUs, or parts of the CPU.",
+        lower_bound=1,
+    )
+    flags.DEFINE_string(
+        "tpu", None, "With --strategy=tpu: its name or address, or local."
+    )
+    flags.DEFINE_string("tpu_zone", None, "Google Cloud zone of the TPU.")
+    flags.DEFINE_string("gcp_project", None, "Google Cloud project of the TPU.")
     flags.DEFINE_integer("seed", 0, "Seed of weights, masks and data order.")
     preset = next(iter(presets.values()))
     for field in dataclasses.fields(preset):
@@ -84,6 +115,41 @@ def define(presets):
         )
         text = f"{field.metadata['help']} Presets: {values}."
         _DEFINE[field.type](field.name, None, text)
+
+
+def plain(**values):
+    """Returns what the common flags are by default, as an object.
+
+    Args:
+        **values: Flags that have other values.
+    """
+    defaults = dict.fromkeys(SHARED)
+    defaults.update(download=False, strategy="default", seed=0)
+    return types.SimpleNamespace(**{**defaults, **values})
+
+
+def strategy_of(flags_):
+    """Returns the `tf.distribute.Strategy` that the flags choose.
+
+    Args:
+        flags_: `FLAGS`, or an object as `plain` returns it.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    try:
+        return find_strategy(
+            flags_.strategy,
+            flags_.replicas,
+            flags_.tpu,
+            flags_.tpu_zone,
+            flags_.gcp_project,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"Invalid value received for flag --strategy={flags_.strategy}, "
+            f"or a flag that belongs to it. {error}"
+        ) from error
 
 
 def chosen_preset(presets):
@@ -102,7 +168,7 @@ def flagfile(preset):
     """Returns the text of a flagfile that repeats this run."""
     values = {
         name: FLAGS[name].value
-        for name in ("preset", "data_dir", "strategy", "seed")
+        for name in ("preset", "data_dir", "strategy", "replicas", "seed")
     }
     values.update(dataclasses.asdict(preset))
     lines = [f"--{k}={_as_text(v)}" for k, v in values.items() if v is not None]

@@ -21,6 +21,7 @@ import keras
 
 import keras_nas
 from experiments import experiment
+from experiments import fitting
 from experiments import pipeline
 from experiments.fpnas_presets import FPNAS
 from experiments.space_search import SpaceSearch
@@ -85,7 +86,7 @@ class FPNASExperiment(SpaceSearch):
         batches = pipeline.first_images(
             data, "search", preset.recalibration_images
         )
-        history = pipeline.fit_search(
+        history = fitting.fit_search(
             context,
             search,
             data,

@@ -5,20 +5,19 @@ Search, training and test use disjoint splits.
 
 import dataclasses
 import functools
-import sys
-import time
 
 import keras
 import tensorflow as tf
 
+from experiments import fitting
+from experiments import flags as common_flags
 from experiments import retraining
 from keras_nas import count_cost
 from keras_nas import data
 from keras_nas import report
 from keras_nas import spaces
-from keras_nas.training import Checkpoint
 from keras_nas.training import SmoothedCrossentropy
-from keras_nas.training import find_strategy
+from keras_nas.training import worker_of
 from keras_nas.training.single_trace import make_variables
 
 _EVALUATED = 512  # Images of a batch where nothing is trained.
@@ -47,6 +46,19 @@ class Context:
             return self
         data = self.load(image_size=image_size, **kwargs)
         return dataclasses.replace(self, data=data)
+
+    @property
+    def worker(self):
+        """Which process of the strategy this is, and of how many."""
+        return worker_of(self.strategy)
+
+    def alone(self):
+        """Returns the context of what each process of several computes for
+        itself."""
+        if self.worker[1] == 1:
+            return self
+        alone = tf.distribute.get_strategy()
+        return dataclasses.replace(self, strategy=alone)
 
     def network(self):
         """Returns the full network, with the same weights at every call."""
@@ -78,6 +90,8 @@ class Context:
 
     def callbacks(self, name):
         """Returns the callbacks of a training: logs for TensorBoard."""
+        if not self.run.is_chief:
+            return []
         return [keras.callbacks.TensorBoard(self.run.path("logs", name))]
 
     def test_accuracy(self, model):
@@ -90,6 +104,7 @@ class Context:
 
 def open_context(run, preset, flags):
     """Returns the `Context` of a run, with its data loaded."""
+    strategy = common_flags.strategy_of(flags)  # Before anything else.
     data.check_augmentation(preset.training_augment())
     load = functools.partial(
         data.load,
@@ -101,7 +116,6 @@ def open_context(run, preset, flags):
         download=flags.download,
     )
     datasets = load(image_size=preset.image_size)
-    strategy = find_strategy(flags.strategy)
     teacher = None
     if preset.teacher:
         with strategy.scope():
@@ -109,20 +123,15 @@ def open_context(run, preset, flags):
     return Context(run, preset, flags.seed, datasets, strategy, load, teacher)
 
 
-def progress():
-    """Returns Keras's `verbose`: bars on a terminal, lines in a file."""
-    return 1 if sys.stdout.isatty() else 2
-
-
-def train(context, model, name, resumable=False):
+def train(context, model, name):
     """Trains a model on the training split and saves it.
+
+    It goes on where it was interrupted.
 
     Args:
         context: The `Context`.
         model: A Keras model, trained in place, on images of its input size.
         name: Name of the training; the model becomes `<name>.keras`.
-        resumable: Boolean, whether it goes on after the last epoch that was
-            finished, if it was interrupted. For one training of a run.
 
     Returns:
         Dictionary with `fit_seconds` and what `facts` returns.
@@ -142,119 +151,18 @@ def train(context, model, name, resumable=False):
             context.loss(trained, preset.label_smoothing),
             metrics=["accuracy"],
         )
-        if resumable:
-            data = context.data.stream("train", epoch=0)
-        else:
-            data = context.data.train
-        make_variables(trained, data)  # One trace, not two.
-    if resumable:
-        history = fit_resumable(
-            context, trained, context.data, "train", name, epochs
-        )
-    else:
-        history = fit(
-            trained,
-            data,
-            epochs=epochs,
-            callbacks=context.callbacks(name),
-            validation_data=context.data.validation,
-            validation_freq=preset.validation_freq,
-        )
+        # One trace, not two.
+        make_variables(trained, context.data.stream("train"))
+    history = fitting.fit_resumable(
+        context, trained, context.data, "train", name, epochs
+    )
     with context.strategy.scope():
         # Of Keras alone, so that the file loads where keras_nas is missing.
         model.compile(loss=context.loss(model), metrics=["accuracy"])
     result = {"fit_seconds": history.seconds, **facts(context, model)}
     print(f"{name}: test accuracy {result['test_accuracy']:.1%}", flush=True)
-    context.run.save_model(model, f"{name}.keras")
+    context.run.save(model, f"{name}.keras")
     return result
-
-
-def fit(model, data, **kwargs):
-    """Fits a model, or a search, and notes how long that took.
-
-    Args:
-        model: A compiled `keras.Model`.
-        data: `tf.data.Dataset`.
-        **kwargs: Of `model.fit`.
-
-    Returns:
-        The `History`, with `seconds`.
-    """
-    start = time.perf_counter()
-    history = model.fit(
-        data,
-        shuffle=False,  # The pipeline does it.
-        verbose=progress(),
-        **kwargs,
-    )
-    history.seconds = time.perf_counter() - start
-    return history
-
-
-def plain_history(history):
-    """Returns what a `History` holds as data that JSON can hold."""
-    return {
-        key: [float(value) for value in values]
-        for key, values in history.history.items()
-    }
-
-
-def fit_search(context, search, data, split, **kwargs):
-    """Fits a search that goes on where it was interrupted.
-
-    Args:
-        context: The `Context`.
-        search: A compiled search.
-        data: `keras_nas.data.Datasets`.
-        split: Name of the split that the search is fit on.
-        **kwargs: Further ones of `fit_resumable`.
-
-    Returns:
-        The `History` of all epochs, with the `seconds` of this process.
-    """
-    epochs = context.preset.search_epochs
-    return fit_resumable(
-        context, search, data, split, "search", epochs, **kwargs
-    )
-
-
-def fit_resumable(
-    context, model, data, split, name, epochs, streams=None, **kwargs
-):
-    """Fits a model, or a search, that goes on where it was interrupted.
-
-    Args:
-        context: The `Context`.
-        model: A compiled `keras.Model`, the only one of the run.
-        data: `keras_nas.data.Datasets`.
-        split: Name of the split that the model is fit on.
-        name: Name of the training, for its logs.
-        epochs: Integer.
-        streams: Dictionary from further arguments of `fit` to the names of
-            their splits.
-        **kwargs: Of `model.fit`.
-
-    Returns:
-        The `History` of all epochs, with the `seconds` of this process.
-    """
-    checkpoint = Checkpoint(context.run.path("checkpoints"))
-    further = {
-        argument: data.stream(name, checkpoint.epoch)
-        for argument, name in (streams or {}).items()
-    }
-    history = fit(
-        model,
-        data.stream(split, checkpoint.epoch),
-        steps_per_epoch=data.steps(split),
-        epochs=epochs,
-        callbacks=[*context.callbacks(name), checkpoint],
-        validation_data=data.validation,
-        validation_freq=context.preset.validation_freq,
-        **further,
-        **kwargs,
-    )
-    history.history = checkpoint.history
-    return history
 
 
 def first_images(data, split, images):

@@ -128,6 +128,13 @@ class TrainingPreset:
     distillation_weight: float = dataclasses.field(
         default=0.5, metadata={"help": "The teacher's share of the loss."}
     )
+    synchronized: bool = dataclasses.field(
+        default=False,
+        metadata={
+            "help": "BatchNormalization over all replicas of a strategy, not "
+            "over each one's part of the batch."
+        },
+    )
     verify_samples: int = dataclasses.field(
         default=64, metadata={"help": "Test images that exports must match."}
     )

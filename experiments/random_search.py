@@ -12,6 +12,7 @@ are evaluated with the weights of one supernet, as One-Shot does.
 
 import keras_nas
 from experiments import experiment
+from experiments import fitting
 from experiments import pipeline
 from experiments.figs import FiGS
 from experiments.random_search_presets import RANDOM_SEARCH
@@ -48,13 +49,17 @@ class RandomSearch(FiGS):
         preset, run = context.preset, context.run
         masked = self.supernet(context)
         space = self.space(context) or spaces.MaskedModelSpace(masked)
-        evaluate, history = self.trained_for_each(context, space), {}
+        evaluate = self.trained_for_each(context.alone(), space)
+        worker, workers = context.worker
+        history = {}
         if preset.shared_weights:
             evaluate, history = self.with_shared_weights(context, space, masked)
         evaluations = searches.Evaluations(
             run.output_dir,
             space,
             evaluate,
+            worker=worker,
+            workers=workers,
             classes=context.data.num_classes,
             source=[preset.shared_weights, preset.sample_epochs],
         )
@@ -70,8 +75,8 @@ class RandomSearch(FiGS):
             evaluate(selection.architecture)
         else:
             searches.OneShot(masked).decide(architecture)
-        run.save_model(masked, "masked.keras")
-        architecture.save(run.path("architecture.json"))
+        run.save(masked, "masked.keras")
+        run.save(architecture, "architecture.json")
         rows, accuracies = evaluations.known()
         return {
             "history": history,
@@ -94,12 +99,13 @@ class RandomSearch(FiGS):
             network = pipeline.from_scratch(
                 context, space.build(architecture, data.num_classes)
             )
-            network.compile(
-                preset.recipe().optimizer(data.steps("search"), epochs),
-                context.loss(network),
-                metrics=["accuracy"],
-            )
-            pipeline.fit(network, data.search, epochs=epochs)
+            with context.strategy.scope():
+                network.compile(
+                    preset.recipe().optimizer(data.steps("search"), epochs),
+                    context.loss(network),
+                    metrics=["accuracy"],
+                )
+            fitting.fit(network, data.search, epochs=epochs)
             return network.evaluate(data.validation, verbose=0)[1]
 
         return evaluate
@@ -117,14 +123,12 @@ class RandomSearch(FiGS):
                 context.loss(masked),
                 metrics=["accuracy"],
             )
-        history = pipeline.fit(
-            search,
-            data.search,
-            epochs=preset.search_epochs,
-            callbacks=context.callbacks("search"),
-            validation_data=data.validation,
-            validation_freq=preset.validation_freq,
-        )
+        history = fitting.fit_search(context, search, data, "search")
+        if context.worker[1] > 1:  # Each evaluates others, by itself.
+            own = self.supernet(context.alone())
+            own.set_weights(masked.get_weights())
+            search = searches.OneShot(own)
+            search.compile(loss=context.loss(own), metrics=["accuracy"])
         batches = pipeline.first_images(
             data, "search", preset.recalibration_images
         )
@@ -134,7 +138,7 @@ class RandomSearch(FiGS):
             results = search.evaluate_child(channels, batches, data.validation)
             return results["accuracy"]
 
-        return evaluate, pipeline.plain_history(history)
+        return evaluate, fitting.plain_history(history)
 
     def search_macs(self, context, stage):
         preset, images = context.preset, context.images("search")

@@ -73,7 +73,9 @@ class Retrain(experiment.Method):
         stages = {
             "train": folder.stage("train", lambda: self.train(context)),
             "export": folder.stage(
-                "export", lambda: exporting.export_stage(context, ["model"])
+                "export",
+                lambda: exporting.export_stage(context, ["model"]),
+                alone=True,
             ),
         }
         files = ["saved_model", "model.tflite"]
@@ -90,15 +92,18 @@ class Retrain(experiment.Method):
                     ]
                 },
             ),
+            alone=True,
         )
+        if not folder.is_chief:
+            folder.wait_for_results()
+            return
         self.write(context, stages)
 
     def train(self, context):
         """Trains the network; returns the stage's facts."""
-        path = context.run.path("architecture.json")
-        context.decided.architecture.save(path)
+        context.run.save(context.decided.architecture, "architecture.json")
         network = context.decided.build(context)
-        return pipeline.train(context, network, "model", resumable=True)
+        return pipeline.train(context, network, "model")
 
     def write(self, context, stages):
         """Writes report.md and, last of all, results.json."""

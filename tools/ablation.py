@@ -5,10 +5,10 @@ import dataclasses
 import json
 import pathlib
 import statistics
-import types
 
 import keras
 
+from experiments import flags
 from experiments import pipeline
 from experiments.run import Run
 from keras_nas.environment import environment
@@ -22,9 +22,7 @@ def context_of(preset, seed, folder):
         seed: Integer.
         folder: Path of the folder of a training.
     """
-    options = types.SimpleNamespace(
-        data_dir=None, download=False, seed=seed, strategy="default"
-    )
+    options = flags.plain(seed=seed)
     run = Run(folder, f"{seed} {preset}\n")
     return pipeline.open_context(run, preset, options)
 

@@ -118,6 +118,23 @@ class Datasets:
             )
         return self.streams[split](epoch)
 
+    def epoch(self, split, epoch=0):
+        """Returns the batches of one epoch, as they are in `stream`.
+
+        Args:
+            split: `"search"` or `"train"`.
+            epoch: Integer, which epoch.
+
+        Returns:
+            `tf.data.Dataset` of `steps(split)` batches.
+
+        Raises:
+            ValueError: If `split` has no stream or `epoch` is negative.
+        """
+        steps = self.steps(split)
+        known = tf.data.experimental.assert_cardinality(steps)
+        return self.stream(split, epoch).take(steps).apply(known)
+
     def _check(self, split, known):
         if split not in known:
             raise ValueError(

@@ -180,8 +180,11 @@ class DMaskingNAS(PartialTraining, MaskSearch):
             *args: As in `keras.Model.fit`.
             architecture_data: Data of the masks: a dataset of batches
                 `(inputs, targets)`, or two arrays, that shares no example
-                with that of the weights. By default, if `x` and `y` are
-                arrays, their last fifth, as in the paper.
+                with that of the weights; or a function that returns them for
+                the number of an epoch, which a training needs that goes on
+                where it was interrupted, if each epoch has another order. By
+                default, if `x` and `y` are arrays, their last fifth, as in
+                the paper.
             **kwargs: As in `keras.Model.fit`.
 
         Returns:
@@ -246,13 +249,19 @@ class _ArchitecturePhase(keras.callbacks.Callback):
     def __init__(self, view):
         super().__init__()
         self.view = view
-        self._data, self._options = None, {}
+        self._data = self._batch_size = None
 
     def set_data(self, data, batch_size):
-        is_pair = isinstance(data, (list, tuple)) and len(data) == 2
-        x, y = data if is_pair else (data, None)
-        self._data = {"x": x, "y": y}
-        self._options = {"batch_size": batch_size} if is_pair else {}
+        self._batch_size = batch_size
+        self._data = data if callable(data) else lambda epoch: data
+
+    def _arguments(self, epoch):
+        """Returns the arguments of `fit` that are data."""
+        data = self._data(epoch)
+        if isinstance(data, (list, tuple)) and len(data) == 2:
+            x, y = data
+            return {"x": x, "y": y, "batch_size": self._batch_size}
+        return {"x": data}
 
     def steps(self):
         """Returns the steps of all epochs after the warm-up."""
@@ -260,9 +269,10 @@ class _ArchitecturePhase(keras.callbacks.Callback):
         return max(0, epochs) * self._steps_of_epoch()
 
     def _steps_of_epoch(self):
-        x = tree.flatten(self._data["x"])[0]
-        if self._options:
-            return -(-len(x) // (self._options["batch_size"] or 32))
+        arguments = self._arguments(0)
+        x = tree.flatten(arguments["x"])[0]
+        if "batch_size" in arguments:
+            return -(-len(x) // (arguments["batch_size"] or 32))
         try:
             return len(x)
         except TypeError:
@@ -272,7 +282,7 @@ class _ArchitecturePhase(keras.callbacks.Callback):
         search, logs = self.model, {} if logs is None else logs
         if epoch >= search.warmup_epochs:
             history = self.view.fit(
-                **self._data, **self._options, epochs=1, verbose=0
+                **self._arguments(epoch), epochs=1, verbose=0
             )
             logs["architecture_loss"] = history.history["loss"][0]
         for mask in search.deciders:

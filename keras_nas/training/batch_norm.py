@@ -1,5 +1,6 @@
 """Statistics of BatchNormalization, computed anew from images."""
 
+import contextlib
 import itertools
 import math
 
@@ -16,6 +17,47 @@ _WHILE_MEASURING = {
     "renorm": False,
     "accumulates": True,  # Of an `ElasticBatchNormalization`.
 }
+
+
+@contextlib.contextmanager
+def synchronized_batch_norm(model):
+    """Lets BatchNormalization see the batches of all replicas, for a while.
+
+    Use it around `fit` under a `tf.distribute` strategy, where each replica
+    otherwise takes the statistics of its own part of the batch, which may be
+    small. Afterwards layers are as they were, so that the model can be saved
+    for other backends, which know no `synchronized=True`.
+
+    Args:
+        model: A Keras model, with layers that have `synchronized`.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_nas.training import synchronized_batch_norm
+    >>> norm = keras.layers.BatchNormalization()
+    >>> model = keras.Sequential([keras.Input((2,)), norm])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((8, 2), "float32")
+    >>> with synchronized_batch_norm(model):
+    ...     print(norm.synchronized)
+    ...     history = model.fit(x, x, verbose=0)
+    True
+    >>> norm.synchronized
+    False
+    """
+    before = [
+        (layer, layer.synchronized)
+        for layer in model._flatten_layers()
+        if hasattr(layer, "synchronized")
+    ]
+    for layer, _ in before:
+        layer.synchronized = True
+    try:
+        yield
+    finally:
+        for layer, synchronized in before:
+            layer.synchronized = synchronized
 
 
 def recalibrate_batch_norm(model, dataset, steps):

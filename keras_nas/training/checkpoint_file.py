@@ -15,7 +15,7 @@ import zipfile
 
 import numpy as np
 
-_NAME = re.compile(r"checkpoint-(\d+)\.npz")
+_NAME = re.compile(r"checkpoint-(\d+)(?:-(\d+))?\.npz")
 _METADATA = "metadata"
 _DIGITS = 64  # Of a SHA-256.
 
@@ -24,24 +24,31 @@ class _DamagedFile(Exception):
     """A file that is not as it was written."""
 
 
-def write(directory, epoch, metadata, arrays, keep):
+def write(directory, number, metadata, arrays, keep):
     """Writes a file, so that it is whole or not there after any failure.
 
     Args:
         directory: Path of the folder.
-        epoch: Integer, the number of epochs that are done.
+        number: Tuple of integers, how many epochs are done, and how many
+            steps of the next one.
         metadata: Dict that JSON can hold.
         arrays: Dict of NumPy arrays.
         keep: Integer, so many of the newest files stay.
     """
-    path = pathlib.Path(directory) / f"checkpoint-{epoch:06d}.npz"
+    epoch, step = number
+    name = f"checkpoint-{epoch:06d}" + (f"-{step:08d}" if step else "")
+    path = pathlib.Path(directory) / f"{name}.npz"
     # One name for all, so that what a killed process left is overwritten.
     temporary = path.with_name("checkpoint.tmp")
-    with open(temporary, "wb") as file:
-        file.write(_pack(metadata, arrays))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(_pack(metadata, arrays))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # It would keep the disk full.
+        raise
     _sync(path.parent)
     # Newer ones than this are damaged, else training had begun there.
     paths = find(directory)
@@ -63,7 +70,11 @@ def find(directory):
     directory = pathlib.Path(directory)
     found = directory.iterdir() if directory.is_dir() else []
     named = [(_NAME.fullmatch(path.name), path) for path in found]
-    numbered = [(int(match[1]), path) for match, path in named if match]
+    numbered = [
+        ((int(match[1]), int(match[2] or 0)), path)
+        for match, path in named
+        if match
+    ]
     return [path for _, path in sorted(numbered, reverse=True)]
 
 

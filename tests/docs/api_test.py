@@ -87,10 +87,13 @@ NAMES = {
     ],
     "keras_nas.training": [
         "Checkpoint",
+        "FiniteLoss",
         "Recipe",
         "SmoothedCrossentropy",
         "add_stochastic_depth",
+        "find_strategy",
         "make_distiller",
+        "synchronized_batch_norm",
     ],
 }
 # The other folders also run under the JAX and PyTorch backends.

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_nas
+from experiments import flags
 from experiments import pipeline
 from experiments.decided_network import find_decided
 from experiments.figs_presets import FIGS
@@ -20,9 +21,7 @@ from experiments.run import Run
 from keras_nas import spaces
 from tests.experiments import binaries
 
-FLAGS = types.SimpleNamespace(
-    data_dir=None, seed=0, download=False, strategy="default"
-)
+FLAGS = flags.plain()
 SPACE = spaces.find_space("smoke_mbconv")
 
 
@@ -279,11 +278,11 @@ def test_a_training_goes_on_as_if_never_interrupted(tmp_path, file):
         run = Run(str(tmp_path), "x")
         context = _context(preset, data, run)
         network = _small_network()
-        pipeline.train(context, network, "model", resumable=True)
+        pipeline.train(context, network, "model")
         return network.get_weights()
 
     unbroken = train()
-    before, last = sorted((tmp_path / "checkpoints").iterdir())
+    before, last = sorted((tmp_path / "checkpoints" / "model").iterdir())
     last.unlink()  # As if it had been killed in the last epoch.
     time = before.stat().st_mtime_ns
     for a, b in zip(unbroken, train(), strict=True):

@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import types
 
 import keras
 import numpy as np
 import pytest
 
+from experiments import flags
 from experiments import pipeline
 from experiments.figs_presets import FIGS
 from experiments.run import Run
@@ -35,11 +35,9 @@ def _network(classes=10):
 
 
 def _context(folder, **options):
-    flags = types.SimpleNamespace(
-        data_dir=None, seed=0, download=False, strategy="default"
-    )
     preset = dataclasses.replace(PRESET, **options)
-    return pipeline.open_context(Run(str(folder), "x"), preset, flags)
+    run = Run(str(folder), "x")
+    return pipeline.open_context(run, preset, flags.plain())
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from keras_nas.training import checkpoint_file
 def write(folder, epoch, keep=9):
     metadata = {"epoch": epoch, "logs": [{"loss": float("nan")}] * epoch}
     arrays = {"a": np.full((2, 3), epoch, "float32"), "b": np.uint32([7])}
-    checkpoint_file.write(folder, epoch, metadata, arrays, keep)
+    checkpoint_file.write(folder, (epoch, 0), metadata, arrays, keep)
     return checkpoint_file.find(folder)[0]
 
 
