@@ -1,5 +1,6 @@
 """How a training ends early: when it is told to, or cannot go on."""
 
+import functools
 import signal
 import threading
 
@@ -108,17 +109,20 @@ class FiniteLoss(keras.callbacks.Callback):
         )
 
 
-def _sum_over_workers(strategy, number):
+@functools.cache  # Traced once.
+def _sum_function(strategy):
     import tensorflow as tf
 
-    def own(context):
-        return tf.constant(int(number))
+    def total(value):
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
-    values = strategy.experimental_distribute_values_from_function(own)
-    total = strategy.run(
-        lambda value: tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM, value
-        ),
-        args=(values,),
-    )
+    return tf.function(lambda value: strategy.run(total, args=(value,)))
+
+
+def _sum_over_workers(strategy, number):
+    """Returns the sum of a number over all replicas of all workers."""
+    import tensorflow as tf
+
+    total = _sum_function(strategy)(tf.constant(float(number)))
     return strategy.experimental_local_results(total)[0].numpy()
