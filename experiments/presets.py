@@ -4,7 +4,7 @@ import dataclasses
 import os
 
 import keras_nas
-from keras_nas.data.pipeline import AUGMENTATIONS
+from keras_nas.data.augmentation import AUGMENTATIONS
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.training import Recipe
