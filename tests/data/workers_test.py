@@ -1,5 +1,6 @@
 """The batches of all workers, one after the other, are the whole batches."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,6 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_nas.data import load
+from keras_nas.data.pipeline import Training
+from keras_nas.data.pipeline import training_batches
+from keras_nas.data.reading import Examples
 from tests.data.tiny_builder import RAMPS
 
 SETTINGS = {"image_size": 8, "batch_size": 6, "seed": 3}
@@ -36,39 +40,41 @@ def _assert_same(left, right):
 
 
 @pytest.mark.parametrize(
-    ("crop", "augment", "workers"),
-    [
-        ("resize", "flip_crop", 3),
-        ("resize", "flip_color", 2),
-        ("inception", "flip_color", 2),
-    ],
+    ("augment", "workers"), [("none", 2), ("flip_crop", 3), ("flip_color", 2)]
 )
-def test_shares_make_up_the_whole_batch(tiny_dir, crop, augment, workers):
-    kwargs = {"crop": crop, "augment": augment}
-    whole = _load(tiny_dir, **kwargs)
+def test_shares_make_up_the_whole_batch(augment, workers):
+    random = np.random.default_rng(0)
+    images = random.integers(256, size=(20, 8, 8, 3), dtype="uint8")
+    dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(20)))
+    examples = Examples(dataset, count=20, window=21)
+    whole = Training(batch_size=6, augment=augment, seed=3)
     shares = [
-        _load(tiny_dir, input_context=_context(i, workers), **kwargs)
+        dataclasses.replace(whole, input_context=_context(i, workers))
         for i in range(workers)
     ]
-    joined = _joined([share.train for share in shares])
-    assert len(joined) == whole.steps("train") == shares[0].steps("train") == 3
-    _assert_same(joined, _joined([whole.train]))
-    joined = _joined([share.stream("train", 1).take(4) for share in shares])
-    expected = _joined([whole.stream("train", 1).take(4)])
+    expected = _joined([training_batches(examples, whole)])
+    assert len(expected) == 3
     assert expected[0][0].shape == (6, 8, 8, 3)
+    joined = _joined([training_batches(examples, share) for share in shares])
     _assert_same(joined, expected)
 
 
-def test_examples_for_the_architecture_are_shared_too(tiny_dir):
-    kwargs = {"architecture_share": 0.5}
+def test_shares_of_streams_of_random_parts(tiny_dir):
+    kwargs = {
+        "crop": "inception",
+        "augment": "flip_color",
+        "architecture_share": 0.5,
+    }
     whole = _load(tiny_dir, **kwargs)
     shares = [
         _load(tiny_dir, input_context=_context(i, 2), **kwargs) for i in (0, 1)
     ]
     assert shares[0].cardinalities == whole.cardinalities
-    for split in ("search", "architecture"):
-        joined = _joined([share.stream(split).take(2) for share in shares])
-        _assert_same(joined, _joined([whole.stream(split).take(2)]))
+    for split, batches in (("train", 4), ("architecture", 2)):
+        assert shares[0].steps(split) == whole.steps(split)
+        expected = _joined([whole.stream(split, 1).take(batches)])
+        streams = [share.stream(split, 1).take(batches) for share in shares]
+        _assert_same(_joined(streams), expected)
 
 
 def test_only_evaluation_is_left_to_be_sharded(tiny_dir):
