@@ -125,8 +125,8 @@ def load(
     data = load("cifar10", splits={"train": "train[:90%]"}, batch_size=128)
     ```
     """
-    _check_arguments(batch_size, seed, augment, architecture_share)
-    _check_crop(crop, augment)
+    _check_arguments(batch_size, seed, architecture_share)
+    check_augmentation(augment, crop)
     _check_context(input_context, batch_size)
     builder = find_builder(name, data_dir, download)
     info = builder.info
@@ -194,27 +194,14 @@ def _read_roles(builder, splits, keys, shape, crop, augment, share):
     return examples
 
 
-def _check_arguments(batch_size, seed, augment, architecture_share):
+def _check_arguments(batch_size, seed, architecture_share):
     if not _is_count(batch_size) or batch_size < 1:
         raise _error("batch_size", "a positive integer", batch_size)
     if not _is_count(seed):
         raise _error("seed", "an integer, 0 or more", seed)
-    check_augmentation(augment)
     if not 0.0 <= architecture_share < 1.0:
         expected = "a float in [0, 1)"
         raise _error("architecture_share", expected, architecture_share)
-
-
-def _check_crop(crop, augment):
-    if crop not in CROPS:
-        raise _error("crop", f"one of {list(CROPS)}", crop)
-    if crop == "inception" and augment == "flip_crop":
-        raise _error(
-            "augment",
-            "'flip', 'flip_color', 'rand_augment', 'auto_augment' or 'none' "
-            "with crop='inception', whose parts of images are random already",
-            augment,
-        )
 
 
 def _check_context(context, batch_size):
@@ -232,14 +219,24 @@ def _check_context(context, batch_size):
         )
 
 
-def check_augmentation(augment):
+def check_augmentation(augment, crop="resize"):
     """Raises a `ValueError` unless images can be augmented so.
 
     Args:
         augment: Of `load`.
+        crop: Of `load`.
     """
     if augment not in AUGMENTATIONS:
         raise _error("augment", f"one of {list(AUGMENTATIONS)}", augment)
+    if crop not in CROPS:
+        raise _error("crop", f"one of {list(CROPS)}", crop)
+    if crop == "inception" and augment == "flip_crop":
+        raise _error(
+            "augment",
+            "'flip', 'flip_color' or another than 'flip_crop' with "
+            "crop='inception', whose parts of images are random already",
+            augment,
+        )
     if augment == "auto_augment" and not is_installed():
         raise ValueError(
             "The argument `augment='auto_augment'` needs the TensorFlow Model "
