@@ -61,9 +61,6 @@ class Datasets:
     def steps(self, split):
         """Returns the number of batches of one pass over a split.
 
-        Of a validation or test split with examples that cannot be read there
-        may be fewer; a training takes others in their place.
-
         Args:
             split: `"search"`, `"train"`, `"validation"` or `"test"`.
 

@@ -48,10 +48,11 @@ def load(
 
     Records and images that cannot be read do not end a training. They are
     left out, with a warning in the log for each and, for all but images that
-    are decoded on the fly, one with their number at the end of a pass; others
-    of the same split take their places, so that an epoch has as many batches
-    as ever. Behind a damaged record TensorFlow reads no more of its file, one
-    of many of a large data set.
+    are decoded on the fly, one with their number at the end of a pass. In a
+    training others of the same split take their places, so that an epoch has
+    as many batches as ever; in evaluation the last batch is smaller, and only
+    if it would be gone, the first comes again. Behind a damaged record
+    TensorFlow reads no more of its file, one of many of a large data set.
 
     Images of small sets are decoded once and kept in memory, up to 512 MiB.
     Of large ones, and of random parts of images, it is the stored images

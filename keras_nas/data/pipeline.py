@@ -42,6 +42,9 @@ class Training:
 def evaluation_batches(examples, batch_size):
     """Batches examples in order, the last batch possibly smaller.
 
+    Unreadable examples make it smaller; where so many are that there is none
+    left, the first batches come again.
+
     Args:
         examples: `reading.Examples`.
         batch_size: Integer.
@@ -59,7 +62,9 @@ def evaluation_batches(examples, batch_size):
         lambda images, labels: (_normalise(images), labels),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    return _finish(batches, _DATA)
+    # A number that is known, which one without unreadable examples is not.
+    steps = -(-examples.count // batch_size)
+    return _finish(batches.repeat().take(steps), _DATA)
 
 
 def training_batches(examples, training):

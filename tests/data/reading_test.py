@@ -79,11 +79,23 @@ def test_epochs_of_a_damaged_stream_begin_where_they_should(folder, crop):
 
 @pytest.mark.parametrize("crop", CROPS)
 def test_evaluation_leaves_damage_out(folder, crop):
-    (file, *_) = tiny_builder.files_of(folder, "test")
-    tiny_builder.break_image(file, 1)
+    first, *others = tiny_builder.files_of(folder, "test")
+    tiny_builder.break_image(first, 1)
     data = _load(folder, crop, 5)
-    assert [len(labels) for labels in _labels(data.test)] == [5, 5, 1]
-    assert data.steps("test") == 3
+    labels = _labels(data.test)
+    assert [len(batch) for batch in labels] == [5, 5, 1]
+    assert len(set(sum(labels, []))) == 11
+    assert data.test.cardinality() == data.steps("test") == 3
+    # Three batches still, of nine examples.
+    for file in others[:2]:
+        tiny_builder.break_image(file, 0)
+    labels = _labels(_load(folder, crop, 4).test)
+    assert [len(batch) for batch in labels] == [4, 4, 1]
+    for number in (1, 2):
+        tiny_builder.break_image(others[2], number)
+    labels = _labels(_load(folder, crop, 4).test)
+    assert [len(batch) for batch in labels] == [4, 3, 4]
+    assert labels[0] == labels[2]
 
 
 def test_a_first_image_that_is_broken_is_no_reason_to_refuse(folder):
