@@ -10,19 +10,16 @@ from keras_nas.data.auto_augment import is_installed
 from keras_nas.data.builders import find_builder
 from keras_nas.data.builders import find_keys
 from keras_nas.data.cropping import CROPS
-from keras_nas.data.cropping import make_decoder
 from keras_nas.data.datasets import Datasets
 from keras_nas.data.pipeline import Training
 from keras_nas.data.pipeline import evaluation_batches
 from keras_nas.data.pipeline import training_batches
 from keras_nas.data.pipeline import training_stream
-from keras_nas.data.reading import read_examples
-from keras_nas.data.reading import read_stored
-from keras_nas.data.splits import ROLES
+from keras_nas.data.reading import is_labelled
+from keras_nas.data.roles import read_roles
+from keras_nas.data.splits import EVALUATED
 from keras_nas.data.splits import complete_splits
 from keras_nas.data.splits import default_splits
-
-_EVALUATED = ("validation", "test")
 
 
 def load(
@@ -97,13 +94,12 @@ def load(
             parts do not depend on `image_size`.
         input_context: `tf.distribute.InputContext`, or `None`. With it,
             batches for training are this worker's consecutive part of each
-            batch, the same images in the same order that all workers'
-            batches, one after the other, have without it; but for
-            `"auto_augment"`, and for images that turn out unreadable when
-            they are decoded on the fly. Every worker reads all records, but
-            decodes its own. For `tf.distribute.Strategy.
-            distribute_datasets_from_function`; `validation` and `test` stay
-            whole.
+            batch: those of all workers, one after the other, are the batch
+            without it, but for `"auto_augment"` and for images that turn out
+            unreadable when they are decoded on the fly. Every worker reads
+            all records, but decodes its own. Of `search`, `train` and
+            `architecture`, unlike of streams, this is so if all workers'
+            programs have the same seed. `validation` and `test` stay whole.
 
     Returns:
         `keras_nas.data.Datasets`.
@@ -134,11 +130,11 @@ def load(
     keys = find_keys(info)
     shape = _input_shape(info.features[keys[0]], name, image_size)
     defaults = default_splits(
-        info, lambda split: _is_labelled(builder, split, keys)
+        info, lambda split: is_labelled(builder, split, keys)
     )
     splits = complete_splits(info, splits, defaults)
     _check_labels(builder, splits, keys)
-    examples = _read_roles(
+    examples = read_roles(
         builder, splits, keys, shape, crop, augment, architecture_share
     )
     training = Training(
@@ -148,7 +144,7 @@ def load(
         shift=crop == "resize",
         input_context=input_context,
     )
-    trained = [role for role in examples if role not in _EVALUATED]
+    trained = [role for role in examples if role not in EVALUATED]
     for role in trained:
         _check_whole_batch(role, examples[role].count, batch_size)
     batches = {
@@ -172,27 +168,6 @@ def load(
             for role in trained
         },
     )
-
-
-def _read_roles(builder, splits, keys, shape, crop, augment, share):
-    """Returns the examples of each role, of `architecture` if it has some."""
-    feature = builder.info.features[keys[0]]
-    fixed = "whole" if crop == "resize" else "centre"
-    is_random = crop == "inception" and augment != "none"
-
-    def read(role, part=None):
-        random = is_random and role not in _EVALUATED
-        decode = make_decoder(feature, shape, "random" if random else fixed)
-        split = splits[role]
-        return read_examples(builder, split, keys, shape, decode, random, part)
-
-    examples = {role: read(role) for role in ROLES}
-    if share:
-        number = examples["search"].count
-        cut = number - round(share * number)
-        examples["search"] = read("search", slice(0, cut))
-        examples["architecture"] = read("search", slice(cut, number))
-    return examples
 
 
 def _check_arguments(batch_size, seed, architecture_share):
@@ -282,30 +257,13 @@ def _input_shape(feature, name, image_size):
 
 def _check_labels(builder, splits, keys):
     for role, split in splits.items():
-        if not _is_labelled(builder, split, keys):
+        if not is_labelled(builder, split, keys):
             raise _error(
                 "splits",
                 f"splits with labels, but {role}={split!r} was published "
                 "without them",
                 splits,
             )
-
-
-def _is_labelled(builder, split, keys):
-    """Whether the first label is not -1, TFDS's "unknown"."""
-    feature = builder.info.features[keys[0]]
-    examples = read_stored(builder, split, keys).map(
-        lambda image, label: (feature.decode_example(image), label)
-    )
-    readable = examples.ignore_errors(log_warning=True)
-    for _, label in readable.take(1):
-        return bool(label >= 0)
-    raise ValueError(
-        "Invalid value received for argument `data_dir`. Expected a folder "
-        f"with an intact copy of `{builder.name}`. Received: "
-        f"{builder.data_dir}, whose split {split!r} cannot be read, not one "
-        "example of it. Delete that folder and prepare the data set again."
-    )
 
 
 def _is_count(value):

@@ -124,6 +124,32 @@ def read_stored(builder, split, keys):
     )
 
 
+def is_labelled(builder, split, keys):
+    """Whether the first label is not -1, TFDS's "unknown".
+
+    Args:
+        builder: `tfds.core.DatasetBuilder` of a prepared data set.
+        split: TFDS split string.
+        keys: Names of the features of the image and the label.
+
+    Raises:
+        ValueError: If no example of the split can be read.
+    """
+    feature = builder.info.features[keys[0]]
+    examples = read_stored(builder, split, keys).map(
+        lambda image, label: (feature.decode_example(image), label)
+    )
+    readable = examples.ignore_errors(log_warning=True)
+    for _, label in readable.take(1):
+        return bool(label >= 0)
+    raise ValueError(
+        "Invalid value received for argument `data_dir`. Expected a folder "
+        f"with an intact copy of `{builder.name}`. Received: "
+        f"{builder.data_dir}, whose split {split!r} cannot be read, not one "
+        "example of it. Delete that folder and prepare the data set again."
+    )
+
+
 def _counted(examples, count, place):
     """Says at the end of a pass how many of `count` examples it lacks."""
     image, label = examples.element_spec
