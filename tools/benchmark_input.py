@@ -26,9 +26,8 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
-from skimage import transform
-from skimage import util
 
 from experiments.figs_presets import FIGS
 from keras_nas import data
@@ -99,8 +98,8 @@ def _cut(pixels, random):
         for i, side in enumerate((height, width))
     )
     part = pixels[top : top + height, left : left + width]
-    part = transform.resize(part, SIZE, anti_aliasing=True)
-    return util.img_as_ubyte(np.clip(part, 0.0, 1.0))
+    part = tf.image.resize(part, SIZE, antialias=True)
+    return tf.image.convert_image_dtype(part, tf.uint8, saturate=True).numpy()
 
 
 def measure(datasets, model, batches, turns):
