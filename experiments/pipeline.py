@@ -105,7 +105,7 @@ class Context:
 def open_context(run, preset, flags):
     """Returns the `Context` of a run, with its data loaded."""
     strategy = common_flags.strategy_of(flags)  # Before anything else.
-    data.check_augmentation(preset.training_augment())
+    data.check_augmentation(preset.training_augment(), preset.crop)
     load = functools.partial(
         data.load,
         preset.dataset,
@@ -113,6 +113,7 @@ def open_context(run, preset, flags):
         data_dir=flags.data_dir,
         seed=flags.seed,
         augment=preset.augment,
+        crop=preset.crop,
         download=flags.download,
     )
     datasets = load(image_size=preset.image_size)

@@ -4,7 +4,8 @@ import dataclasses
 import os
 
 import keras_nas
-from keras_nas.data.pipeline import AUGMENTATIONS
+from keras_nas.data.augmentation import AUGMENTATIONS
+from keras_nas.data.cropping import CROPS
 from keras_nas.graph import flow_of
 from keras_nas.graph.decisions import mask_scales
 from keras_nas.training import Recipe
@@ -25,6 +26,7 @@ _ALLOWED = {
         f"nothing or one of {list(AUGMENTATIONS)}",
         lambda v: v in ("", *AUGMENTATIONS),
     ),
+    "crop": (f"one of {list(CROPS)}", lambda v: v in CROPS),
 }
 
 
@@ -43,10 +45,19 @@ class TrainingPreset:
     )
     augment: str = dataclasses.field(
         metadata={
-            "help": "Augmentation: none, flip, flip_crop, rand_augment, or "
-            "auto_augment, the policy of AutoAugment, which needs the extra "
-            "'models' to be installed."
+            "help": "Augmentation: none, flip, flip_crop, flip_color, "
+            "rand_augment, or auto_augment, the policy of AutoAugment, which "
+            "needs the extra 'models' to be installed."
         }
+    )
+    crop: str = dataclasses.field(
+        default="resize",
+        metadata={
+            "help": "Part of an image that is resized to image_size: all of "
+            "it, regardless of proportions (resize); or a random part of 8% "
+            "to 100% in trainings, the central 87.5% in evaluation "
+            "(inception)."
+        },
     )
     train_epochs: int = dataclasses.field(
         metadata={"help": "Epochs of a training; not of a search."}
@@ -163,6 +174,7 @@ class TrainingPreset:
         """Returns what is done in trainings besides the recipe, as data."""
         facts = {
             "augment": self.training_augment(),
+            "crop": self.crop,
             "batch_size": self.training_batch_size(),
             "ema_momentum": self.ema_momentum,
             "label_smoothing": self.label_smoothing,

@@ -24,8 +24,10 @@ class Datasets:
         num_classes: Number of classes.
         class_names: Names of the classes, by label.
         input_shape: Shape `(height, width, channels)` of one image.
-        batch_size: Number of examples of a batch.
-        cardinalities: Number of examples of each of the four.
+        batch_size: Number of examples of a batch, over all replicas and
+            workers.
+        cardinalities: Number of examples of each of the four, unreadable
+            ones included.
         splits: TFDS split string of each of the four.
         streams: Functions from the number of an epoch to the endless data
             set that starts there, for `search` and `train`. See `stream`.
@@ -69,7 +71,10 @@ class Datasets:
             ValueError: If there is no such split.
         """
         self._check(split, self.cardinalities)
-        return getattr(self, split).cardinality().numpy().item()
+        examples = self.cardinalities[split]
+        if split in ("validation", "test"):
+            return -(-examples // self.batch_size)
+        return examples // self.batch_size
 
     def stream(self, split, epoch=0):
         """Returns the endless batches of a split from a given epoch on.

@@ -5,20 +5,21 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from keras_nas.data.augmentation import AUGMENTATIONS
 from keras_nas.data.auto_augment import is_installed
 from keras_nas.data.builders import find_builder
 from keras_nas.data.builders import find_keys
+from keras_nas.data.cropping import CROPS
 from keras_nas.data.datasets import Datasets
-from keras_nas.data.pipeline import AUGMENTATIONS
+from keras_nas.data.pipeline import Training
 from keras_nas.data.pipeline import evaluation_batches
-from keras_nas.data.pipeline import read_examples
 from keras_nas.data.pipeline import training_batches
 from keras_nas.data.pipeline import training_stream
-from keras_nas.data.splits import ROLES
+from keras_nas.data.reading import is_labelled
+from keras_nas.data.roles import read_roles
+from keras_nas.data.splits import EVALUATED
 from keras_nas.data.splits import complete_splits
 from keras_nas.data.splits import default_splits
-
-_EVALUATED = ("validation", "test")
 
 
 def load(
@@ -31,6 +32,8 @@ def load(
     augment="flip",
     download=False,
     architecture_share=0.0,
+    crop="resize",
+    input_context=None,
 ):
     """Loads the four data sets of an architecture search.
 
@@ -39,6 +42,19 @@ def load(
     three. Without arguments the data is the embedded `photo_patches`, made
     in some seconds on first use and read from disk from then on; nothing is
     downloaded unless `download=True`.
+
+    Records and images that cannot be read do not end a training. They are
+    left out, with a warning in the log for each and, for all but images that
+    are decoded on the fly, one with their number at the end of a pass. In a
+    training others of the same split take their places, so that an epoch has
+    as many batches as ever; in evaluation the last batch is smaller, and only
+    if it would be gone, the first comes again. Behind a damaged record
+    TensorFlow reads no more of its file, one of many of a large data set.
+
+    Images of small sets are decoded once and kept in memory, up to 512 MiB.
+    Of large ones, and of random parts of images, it is the stored images
+    that are kept, up to 512 MiB, or shuffled, in a window of up to 6 GiB for
+    each of `search`, `train` and `architecture` that is read.
 
     Args:
         name: `"photo_patches"` or the TFDS name of any data set for image
@@ -49,8 +65,8 @@ def load(
             `train[:45%]`, `train[45%:90%]`, `train[90%:]`, and for `test`
             the split `test`, or `validation` where `test` is missing or
             published without labels.
-        image_size: Integer or (height, width) that images are resized to,
-            without regard to their proportions. By default their own size.
+        image_size: Integer or (height, width) that images are resized to. By
+            default their own size.
         batch_size: Integer, the number of examples of a batch, over all
             replicas.
         data_dir: Folder of TFDS data sets. By default that of TFDS,
@@ -59,15 +75,31 @@ def load(
             examples.
         augment: `"none"`; `"flip"`, at random left to right; `"flip_crop"`,
             also moved at random by up to an eighth of the size;
-            `"rand_augment"`, also changed by two operations of RandAugment,
-            which stands in for AutoAugment; `"auto_augment"`, also changed by
-            AutoAugment, whose draws follow the seed only in part, and which
-            the TensorFlow Model Garden has to be installed for. Digits and
-            letters want `"none"`. Only for `search` and `train`.
+            `"flip_color"`, flipped and changed in brightness, saturation, hue
+            and contrast; `"rand_augment"`, flipped, moved and changed by two
+            operations of RandAugment, which stands in for AutoAugment;
+            `"auto_augment"`, flipped, moved and changed by AutoAugment, whose
+            draws follow the seed only in part, and which the TensorFlow Model
+            Garden has to be installed for. Digits and letters want `"none"`.
+            Only for `search`, `train` and `architecture`.
         download: Whether a missing data set may be downloaded by TFDS.
         architecture_share: Float in [0, 1), the share of the examples of
             `search` that are set apart as `architecture`, for methods that
             train weights and architecture on different examples.
+        crop: `"resize"`, whole images without regard to their proportions; or
+            `"inception"`, as for ImageNet: random parts of 8% to 100% of the
+            area and an aspect of 3/4 to 4/3, in which case images are not
+            moved besides, and for evaluation, or with `augment="none"`, the
+            central 87.5% of the largest box of the size's proportions. The
+            parts do not depend on `image_size`.
+        input_context: `tf.distribute.InputContext`, or `None`. With it,
+            batches for training are this worker's consecutive part of each
+            batch: those of all workers, one after the other, are the batch
+            without it, but for `"auto_augment"` and for images that turn out
+            unreadable when they are decoded on the fly. Every worker reads
+            all records, but decodes its own. Of `search`, `train` and
+            `architecture`, unlike of streams, this is so if all workers'
+            programs have the same seed. `validation` and `test` stay whole.
 
     Returns:
         `keras_nas.data.Datasets`.
@@ -90,33 +122,33 @@ def load(
     data = load("cifar10", splits={"train": "train[:90%]"}, batch_size=128)
     ```
     """
-    _check_arguments(batch_size, seed, augment, architecture_share)
+    _check_arguments(batch_size, seed, architecture_share)
+    check_augmentation(augment, crop)
+    _check_context(input_context, batch_size)
     builder = find_builder(name, data_dir, download)
     info = builder.info
     keys = find_keys(info)
     shape = _input_shape(info.features[keys[0]], name, image_size)
     defaults = default_splits(
-        info, lambda split: _is_labelled(builder, split, keys[1])
+        info, lambda split: is_labelled(builder, split, keys)
     )
     splits = complete_splits(info, splits, defaults)
-    _check_labels(builder, splits, keys[1])
-    examples = {
-        role: read_examples(builder, splits[role], keys, shape)
-        for role in ROLES
-    }
-    if architecture_share:
-        number = builder.info.splits[splits["search"]].num_examples
-        cut = number - round(architecture_share * number)
-        examples["search"], examples["architecture"] = (
-            read_examples(builder, splits["search"], keys, shape, part)
-            for part in (slice(0, cut), slice(cut, number))
-        )
-    options = {"batch_size": batch_size, "augment": augment, "seed": seed}
-    trained = [role for role in examples if role not in _EVALUATED]
+    _check_labels(builder, splits, keys)
+    examples = read_roles(
+        builder, splits, keys, shape, crop, augment, architecture_share
+    )
+    training = Training(
+        batch_size=batch_size,
+        augment=augment,
+        seed=seed,
+        shift=crop == "resize",
+        input_context=input_context,
+    )
+    trained = [role for role in examples if role not in EVALUATED]
     for role in trained:
-        _check_whole_batch(role, len(examples[role]), batch_size)
+        _check_whole_batch(role, examples[role].count, batch_size)
     batches = {
-        role: training_batches(examples[role], **options) for role in trained
+        role: training_batches(examples[role], training) for role in trained
     }
     return Datasets(
         name=name,
@@ -127,34 +159,60 @@ def load(
         class_names=tuple(info.features[keys[1]].names),
         input_shape=shape,
         batch_size=batch_size,
-        cardinalities={role: len(some) for role, some in examples.items()},
+        cardinalities={role: some.count for role, some in examples.items()},
         splits=splits,
         streams={
-            role: functools.partial(training_stream, examples[role], **options)
+            role: functools.partial(
+                training_stream, examples[role], training=training
+            )
             for role in trained
         },
     )
 
 
-def _check_arguments(batch_size, seed, augment, architecture_share):
+def _check_arguments(batch_size, seed, architecture_share):
     if not _is_count(batch_size) or batch_size < 1:
         raise _error("batch_size", "a positive integer", batch_size)
     if not _is_count(seed):
         raise _error("seed", "an integer, 0 or more", seed)
-    check_augmentation(augment)
     if not 0.0 <= architecture_share < 1.0:
         expected = "a float in [0, 1)"
         raise _error("architecture_share", expected, architecture_share)
 
 
-def check_augmentation(augment):
+def _check_context(context, batch_size):
+    if context is None:
+        return
+    if not isinstance(context, tf.distribute.InputContext):
+        expected = "a `tf.distribute.InputContext` or `None`"
+        raise _error("input_context", expected, context)
+    if batch_size % context.num_input_pipelines:
+        raise _error(
+            "batch_size",
+            f"a multiple of {context.num_input_pipelines}, the number of "
+            "workers in `input_context`",
+            batch_size,
+        )
+
+
+def check_augmentation(augment, crop="resize"):
     """Raises a `ValueError` unless images can be augmented so.
 
     Args:
         augment: Of `load`.
+        crop: Of `load`.
     """
     if augment not in AUGMENTATIONS:
         raise _error("augment", f"one of {list(AUGMENTATIONS)}", augment)
+    if crop not in CROPS:
+        raise _error("crop", f"one of {list(CROPS)}", crop)
+    if crop == "inception" and augment == "flip_crop":
+        raise _error(
+            "augment",
+            "'flip', 'flip_color' or another than 'flip_crop' with "
+            "crop='inception', whose parts of images are random already",
+            augment,
+        )
     if augment == "auto_augment" and not is_installed():
         raise ValueError(
             "The argument `augment='auto_augment'` needs the TensorFlow Model "
@@ -197,31 +255,15 @@ def _input_shape(feature, name, image_size):
     return height, width, channels
 
 
-def _check_labels(builder, splits, label_key):
+def _check_labels(builder, splits, keys):
     for role, split in splits.items():
-        if not _is_labelled(builder, split, label_key):
+        if not is_labelled(builder, split, keys):
             raise _error(
                 "splits",
                 f"splits with labels, but {role}={split!r} was published "
                 "without them",
                 splits,
             )
-
-
-def _is_labelled(builder, split, label_key):
-    """Whether the first label can be read and is not -1, TFDS's "unknown"."""
-    examples = builder.as_dataset(split=split, shuffle_files=False)
-    try:
-        label = next(iter(examples.take(1)))[label_key]
-    except tf.errors.OpError as error:
-        raise ValueError(
-            "Invalid value received for argument `data_dir`. Expected a "
-            f"folder with an intact copy of `{builder.name}`. Received: "
-            f"{builder.data_dir}, whose split {split!r} cannot be read "
-            f"({error.message}). Delete that folder and prepare the data set "
-            "again."
-        ) from error
-    return bool(label >= 0)
 
 
 def _is_count(value):

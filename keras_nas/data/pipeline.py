@@ -1,192 +1,168 @@
 """From the examples of a split to batches for training or evaluation."""
 
+import dataclasses
+
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
-from keras_nas.data.auto_augment import auto_augment
-from keras_nas.data.rand_augment import rand_augment
+from keras_nas.data.augmentation import DRAWS
+from keras_nas.data.augmentation import augment_images
+from keras_nas.data.augmentation import box_seed
 
-AUGMENTATIONS = ("none", "flip", "flip_crop", "rand_augment", "auto_augment")
-
-# Decoded examples that are held in memory: all of a small set, or the window
-# in which a large one is shuffled.
-_MEMORY_BYTES = 512 * 2**20
+_DATA = tf.data.experimental.AutoShardPolicy.DATA
+_OFF = tf.data.experimental.AutoShardPolicy.OFF
 
 
-def read_examples(builder, split, keys, input_shape, part=None):
-    """Reads the examples of a split, in the order on disk.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How batches for training are made of examples.
 
     Args:
-        builder: `tfds.core.DatasetBuilder` of a prepared data set.
-        split: TFDS split string.
-        keys: Names of the features of the image and the label.
-        input_shape: Shape `(height, width, channels)`; images of another
-            height or width are resized without regard to their proportions.
-        part: Slice of the split's examples; all by default.
-
-    Returns:
-        `tf.data.Dataset` of (uint8 image, int32 label), cached if small.
+        batch_size: Integer, over all workers. The remainder of each epoch is
+            dropped.
+        augment: One of `augmentation.AUGMENTATIONS`.
+        seed: Integer.
+        shift: Boolean, of `augmentation.augment_images`.
+        input_context: `tf.distribute.InputContext`, or `None`: of all
+            workers' batches, those of one.
     """
-    image_key, label_key = keys
 
-    def convert(example):
-        image = tf.image.convert_image_dtype(example[image_key], tf.uint8)
-        if builder.info.features[image_key].shape != input_shape:
-            image = tf.image.resize(image, input_shape[:2], antialias=True)
-            image = tf.saturate_cast(tf.round(image), tf.uint8)
-        image = tf.ensure_shape(image, input_shape)
-        return image, tf.cast(example[label_key], tf.int32)
+    batch_size: int
+    augment: str
+    seed: int
+    shift: bool = True
+    input_context: tf.distribute.InputContext | None = None
 
-    examples = builder.as_dataset(
-        split=split,
-        decoders=_decode_only(keys, builder.info.features),
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(try_autocache=False),
-    )
-    if part is not None:
-        examples = examples.take(part.stop).skip(part.start)
-    examples = examples.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
-    if len(examples) <= _images_in_memory(input_shape):
-        examples = examples.cache()
-    return examples
+    @property
+    def workers(self):
+        """Number of workers."""
+        context = self.input_context
+        return 1 if context is None else context.num_input_pipelines
 
 
 def evaluation_batches(examples, batch_size):
     """Batches examples in order, the last batch possibly smaller.
 
+    Unreadable examples make it smaller; where so many are that there is none
+    left, the first batches come again.
+
     Args:
-        examples: `tf.data.Dataset` of (uint8 image, label).
+        examples: `reading.Examples`.
         batch_size: Integer.
 
     Returns:
         `tf.data.Dataset` of (float32 images in [-1, 1], labels).
     """
-    return _finish(
-        examples.batch(batch_size).map(
-            lambda images, labels: (_normalise(images), labels),
+    dataset = examples.dataset
+    if examples.decode:
+        dataset = dataset.map(
+            lambda image, label: (examples.decode(image, None), label),
             num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        ).ignore_errors(log_warning=True)
+    batches = dataset.batch(batch_size).map(
+        lambda images, labels: (_normalise(images), labels),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
+    # A number that is known, which one without unreadable examples is not.
+    steps = -(-examples.count // batch_size)
+    return _finish(batches.repeat().take(steps), _DATA)
 
 
-def training_batches(examples, batch_size, augment, seed):
+def training_batches(examples, training):
     """Shuffles, batches and augments examples; each iteration is an epoch.
 
     Args:
-        examples: `tf.data.Dataset` of (uint8 image, label).
-        batch_size: Integer. The remainder is dropped.
-        augment: One of `AUGMENTATIONS`.
-        seed: Integer.
+        examples: `reading.Examples`.
+        training: A `Training`.
 
     Returns:
         `tf.data.Dataset` of (float32 images in [-1, 1], labels).
     """
-    return _finish(
-        _epoch(examples, _window(examples), batch_size, augment, seed, True)
-    )
+    epoch = _epoch(examples, training, training.seed, again=True)
+    return _finish(epoch, _policy(training))
 
 
-def training_stream(examples, epoch, batch_size, augment, seed):
+def training_stream(examples, epoch, training):
     """Like `training_batches`, endlessly and from a given epoch on.
 
     Args:
-        examples: `tf.data.Dataset` of (uint8 image, label).
+        examples: `reading.Examples`.
         epoch: Integer, the first epoch.
-        batch_size: Integer. The remainder of each epoch is dropped.
-        augment: One of `AUGMENTATIONS`.
-        seed: Integer.
+        training: A `Training`.
 
     Returns:
         `tf.data.Dataset` of (float32 images in [-1, 1], labels).
     """
-    window = _window(examples)
 
     def one_epoch(number):
         # In a function this is the seed of the function's own graph. Without
         # it the order would depend on the seed of the program as well. With
         # 0 tf.data does not take a tensor as the other half of the seed.
-        tf.random.set_seed(seed + 1)
-        return _epoch(examples, window, batch_size, augment, number, False)
+        tf.random.set_seed(training.seed + 1)
+        return _epoch(examples, training, number, again=False)
 
     epochs = tf.data.Dataset.counter(start=epoch)
-    return _finish(epochs.flat_map(one_epoch))
+    return _finish(epochs.flat_map(one_epoch), _policy(training))
 
 
-def _decode_only(keys, features):
-    """Spares decoding what is not used; TFDS warns when it does so."""
-    if set(features) == set(keys):
-        return None
-    return tfds.decode.PartialDecoding(dict.fromkeys(keys, True))
+def _epoch(examples, training, seed, again):
+    """Returns as many batches as if all examples could be read."""
+    shuffled = examples.dataset.shuffle(
+        examples.window, seed=seed, reshuffle_each_iteration=again
+    )
+    draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=again)
+    drawn = tf.data.Dataset.zip(
+        shuffled, draws.batch(DRAWS, drop_remainder=True)
+    )
+    share = training.batch_size // training.workers
+    if training.workers > 1:
+        drawn = _share_of_worker(drawn, share, training.input_context)
 
+    def augment(images, draws):
+        return augment_images(images, draws, training.augment, training.shift)
 
-def _window(examples):
-    # One place more than there are examples, so that the shuffle sees their
-    # end, without which `cache` would not keep them.
-    shape = examples.element_spec[0].shape
-    return min(len(examples) + 1, _images_in_memory(shape))
+    def decode(example, draws):
+        image = examples.decode(example[0], box_seed(draws))
+        image = augment(image[None], draws[None])[0]
+        return (image, example[1]), draws
 
+    def finish(batch, draws):
+        images, labels = batch
+        if not examples.decode:
+            images = augment(images, draws)
+        return _normalise(images), labels
 
-def _epoch(examples, window, batch_size, augment, seed, again):
-    batches = examples.shuffle(
-        window, seed=seed, reshuffle_each_iteration=again
-    ).batch(batch_size, drop_remainder=True)
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=again)
-    return tf.data.Dataset.zip(
-        batches, seeds.batch(2, drop_remainder=True)
-    ).map(
-        lambda batch, pair: (
-            _normalise(_augment(batch[0], augment, pair)),
-            batch[1],
-        ),
-        num_parallel_calls=tf.data.AUTOTUNE,
+    if examples.decode:
+        drawn = drawn.map(
+            decode, num_parallel_calls=tf.data.AUTOTUNE
+        ).ignore_errors(log_warning=True)
+    steps = examples.count // training.batch_size
+    # Begins anew where unreadable examples leave too few. No step before it
+    # reads ahead: a large window would be filled for nothing.
+    batches = drawn.repeat().batch(share, drop_remainder=True).take(steps)
+    return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE).apply(
+        tf.data.experimental.assert_cardinality(steps)
     )
 
 
-def _augment(images, augment, seed):
-    if augment == "none":
-        return images
-    images = _flip(images, seed)
-    if augment != "flip":
-        images = _shift(images, seed)
-    if augment == "rand_augment":
-        # What follows from 0, as what follows from an axis in `_shift`.
-        seed = tf.random.experimental.stateless_fold_in(seed, 0)
-        images = rand_augment(images, seed)
-    elif augment == "auto_augment":
-        images = auto_augment(images)
-    return images
+def _share_of_worker(drawn, share, context):
+    """Keeps the examples of this worker's part of every batch."""
 
+    def is_mine(number, _):
+        worker = number // share % context.num_input_pipelines
+        return worker == context.input_pipeline_id
 
-def _flip(images, seed):
-    coins = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed)
-    return tf.where(coins < 0.5, tf.reverse(images, axis=[2]), images)
-
-
-def _shift(images, seed):
-    """Moves each image by up to an eighth of its size, edges repeated."""
-    batch, *sizes, _ = images.shape
-    for axis, size in enumerate(sizes, start=1):
-        seed = tf.random.experimental.stateless_fold_in(seed, axis)
-        reach = size // 8
-        shifts = tf.random.stateless_uniform(
-            [batch, 1], seed, -reach, reach + 1, dtype=tf.int32
-        )
-        places = tf.clip_by_value(tf.range(size) + shifts, 0, size - 1)
-        images = tf.gather(images, places, axis=axis, batch_dims=1)
-    return images
+    return drawn.enumerate().filter(is_mine).map(lambda _, element: element)
 
 
 def _normalise(images):
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
-def _finish(batches):
+def _policy(training):
+    return _DATA if training.input_context is None else _OFF
+
+
+def _finish(batches, policy):
     options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.DATA
-    )
+    options.experimental_distribute.auto_shard_policy = policy
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def _images_in_memory(shape):
-    return _MEMORY_BYTES // shape[0] // shape[1] // shape[2]

@@ -1,4 +1,4 @@
-"""RandAugment, as a pure function of images and a seed."""
+"""RandAugment, as a pure function of images and their seeds."""
 
 import functools
 
@@ -16,7 +16,7 @@ _BITS = (4, 9)  # The end is not drawn.
 _CONTRAST, _BRIGHTNESS = 0.9, 0.3
 
 
-def rand_augment(images, seed):
+def rand_augment(images, seeds):
     """Applies `OPERATIONS` operations, drawn for each image, to images.
 
     It stands in for AutoAugment, whose learned policy Keras does not have:
@@ -29,7 +29,7 @@ def rand_augment(images, seed):
     Args:
         images: Tensor `(batch, height, width, channels)` of pixels from 0 to
             255.
-        seed: Tensor of two integers.
+        seeds: Integer tensor `(batch, 2)`, a seed for each image.
 
     Returns:
         float32 tensor of that shape, of pixels from 0 to 255.
@@ -38,13 +38,9 @@ def rand_augment(images, seed):
         RandAugment: Practical Automated Data Augmentation with a Reduced
         Search Space, Section 3.
     """
-    count = tf.shape(images)[0]
     augmented = tf.map_fn(
         lambda pair: _augment_one(*pair),
-        (
-            tf.cast(images, tf.float32),
-            tf.random.experimental.stateless_split(seed, count),
-        ),
+        (tf.cast(images, tf.float32), seeds),
         fn_output_signature=tf.TensorSpec(images.shape[1:], tf.float32),
     )
     return tf.clip_by_value(augmented, 0.0, 255.0)

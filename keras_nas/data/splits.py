@@ -1,6 +1,7 @@
 """Chooses the TFDS splits of a search and keeps the test split apart."""
 
 ROLES = ("search", "train", "validation", "test")
+EVALUATED = ("validation", "test")
 
 _FOREIGN_SPLITS = {
     "search": "train[:45%]",

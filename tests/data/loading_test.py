@@ -105,6 +105,7 @@ def test_garbage_in_a_file_is_named(tiny_dir, tmp_path):
         ("seed", -1),
         ("seed", None),
         ("augment", "mirror"),
+        ("crop", "centre"),
         ("image_size", 0),
         ("image_size", "large"),
         ("image_size", (8, 8, 3)),
@@ -114,6 +115,11 @@ def test_bad_arguments_are_refused(photo_dir, argument, value):
     message = f"argument `{argument}`. Expected .* Received: {argument}="
     with pytest.raises(ValueError, match=message):
         load(data_dir=photo_dir, **{argument: value})
+
+
+def test_random_parts_are_not_moved_besides(photo_dir):
+    with pytest.raises(ValueError, match="`augment`.*parts .* random already"):
+        load(data_dir=photo_dir, crop="inception", augment="flip_crop")
 
 
 def test_unknown_streams_are_refused(tiny_dir):

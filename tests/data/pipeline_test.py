@@ -2,19 +2,27 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_nas.data.pipeline import Training
 from keras_nas.data.pipeline import evaluation_batches
 from keras_nas.data.pipeline import training_batches
 from keras_nas.data.pipeline import training_stream
+from keras_nas.data.reading import Examples
 
-SETTINGS = {"batch_size": 4, "augment": "flip_crop"}
+
+def _training(seed=0, batch_size=4, augment="flip_crop", **kwargs):
+    return Training(batch_size=batch_size, augment=augment, seed=seed, **kwargs)
+
+
+def _examples_of(images):
+    labels = np.arange(len(images), dtype="int32")
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+    return Examples(dataset, len(images), len(images) + 1)
 
 
 def _examples(count=10, size=8):
     random = np.random.default_rng(0)
-    images = random.integers(256, size=(count, size, size, 3), dtype="uint8")
-    return tf.data.Dataset.from_tensor_slices(
-        (images, np.arange(count, dtype="int32"))
-    )
+    shape = (count, size, size, 3)
+    return _examples_of(random.integers(256, size=shape, dtype="uint8"))
 
 
 def _collect(batches):
@@ -41,23 +49,22 @@ def test_evaluation_keeps_order_and_remainder():
 
 def test_pixels_are_in_minus_one_to_one():
     images = np.array([[[[0]]], [[[255]]]], "uint8")
-    examples = tf.data.Dataset.from_tensor_slices((images, [0, 1]))
-    (batch, _), *_ = _collect(evaluation_batches(examples, 2))
+    (batch, _), *_ = _collect(evaluation_batches(_examples_of(images), 2))
     assert batch.dtype == np.float32
     assert batch.ravel().tolist() == [-1.0, 1.0]
 
 
 def test_training_drops_the_remainder_and_repeats_no_example():
-    batches = _collect(training_batches(_examples(), seed=0, **SETTINGS))
+    batches = _collect(training_batches(_examples(), _training(0)))
     labels = sum((labels for _, labels in batches), [])
     assert len(batches) == 2
     assert len(set(labels)) == 8
 
 
 def test_training_reshuffles_each_epoch_and_follows_the_seed():
-    first = training_batches(_examples(), seed=1, **SETTINGS)
-    again = training_batches(_examples(), seed=1, **SETTINGS)
-    other = training_batches(_examples(), seed=2, **SETTINGS)
+    first = training_batches(_examples(), _training(1))
+    again = training_batches(_examples(), _training(1))
+    other = training_batches(_examples(), _training(2))
     epochs = [_collect(first) for _ in range(3)]
     for epoch in epochs:
         _assert_same(epoch, _collect(again))
@@ -68,7 +75,7 @@ def test_training_reshuffles_each_epoch_and_follows_the_seed():
 
 def test_an_epoch_of_a_stream_depends_on_seed_and_number_only():
     def stream(epoch, seed=3):
-        batches = training_stream(_examples(), epoch, seed=seed, **SETTINGS)
+        batches = training_stream(_examples(), epoch, _training(seed))
         return _collect(batches.take(6))
 
     tf.random.set_seed(11)
@@ -82,7 +89,7 @@ def test_an_epoch_of_a_stream_depends_on_seed_and_number_only():
 
 
 def test_an_epoch_of_a_stream_repeats_no_example():
-    batches = training_stream(_examples(8), 0, seed=0, **SETTINGS).take(4)
+    batches = training_stream(_examples(8), 0, _training()).take(4)
     labels = [labels for _, labels in _collect(batches)]
     assert sorted(labels[0] + labels[1]) == list(range(8))
     assert sorted(labels[2] + labels[3]) == list(range(8))
@@ -95,9 +102,9 @@ def test_streams_read_cached_examples_once():
         reads.append(int(label))
         return label
 
-    examples = (
+    dataset = (
         _examples(8)
-        .map(
+        .dataset.map(
             lambda image, label: (
                 image,
                 tf.ensure_shape(
@@ -107,8 +114,9 @@ def test_streams_read_cached_examples_once():
         )
         .cache()
     )
+    examples = Examples(dataset, 8, 9)
     for epoch in (0, 5):
-        stream = training_stream(examples, epoch, seed=0, **SETTINGS)
+        stream = training_stream(examples, epoch, _training())
         _collect(stream.take(7))
     assert sorted(reads) == list(range(8))
 
@@ -117,8 +125,8 @@ def test_streams_read_cached_examples_once():
 def test_augmentation_flips_about_half(augment):
     ramp = np.linspace(0, 255, 16).astype("uint8")
     images = np.broadcast_to(ramp[None, None, :, None], (400, 16, 16, 1))
-    examples = tf.data.Dataset.from_tensor_slices((images, np.arange(400)))
-    batches = training_batches(examples, 400, augment, seed=0)
+    training = _training(batch_size=400, augment=augment)
+    batches = training_batches(_examples_of(images), training)
     ((images, _),) = _collect(batches)
     flipped = images[:, 0, 0, 0] > images[:, 0, -1, 0]
     assert 150 < flipped.sum() < 250
@@ -127,10 +135,8 @@ def test_augmentation_flips_about_half(augment):
 def test_crops_move_by_at_most_an_eighth():
     images = np.zeros((300, 16, 16, 1), "uint8")
     images[:, 8, 8] = 255
-    examples = tf.data.Dataset.from_tensor_slices((images, np.arange(300)))
-    ((images, _),) = _collect(
-        training_batches(examples, 300, "flip_crop", seed=0)
-    )
+    training = _training(batch_size=300)
+    ((images, _),) = _collect(training_batches(_examples_of(images), training))
     _, rows, columns, _ = np.nonzero(images > 0)
     assert set(rows) == {6, 7, 8, 9, 10}
     assert set(columns) == {5, 6, 7, 8, 9, 10}
@@ -141,5 +147,7 @@ def test_without_augmentation_images_are_untouched():
     plain = np.concatenate(
         [images for images, _ in _collect(evaluation_batches(examples, 10))]
     )
-    for images, labels in _collect(training_batches(examples, 4, "none", 0)):
+    for images, labels in _collect(
+        training_batches(examples, _training(augment="none"))
+    ):
         np.testing.assert_array_equal(images, plain[labels])

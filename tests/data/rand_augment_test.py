@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_nas.data import rand_augment as module
+from keras_nas.data.pipeline import Training
 from keras_nas.data.pipeline import training_stream
 from keras_nas.data.rand_augment import rand_augment
+from keras_nas.data.reading import Examples
 
 SEED = tf.constant([3, 4], tf.int64)
 
@@ -15,6 +17,10 @@ def _images(count, channels=3):
     random = np.random.default_rng(0)
     shape = (count, 8, 8, channels)
     return tf.constant(random.integers(256, size=shape, dtype="uint8"))
+
+
+def _seeds(count, change=0):
+    return tf.random.experimental.stateless_split(SEED + change, count)
 
 
 def _named(name):
@@ -33,8 +39,10 @@ def _drawn(name, key, number=0):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_depend_on_the_seed_only(channels):
     images = _images(16, channels)
-    first, other = (rand_augment(images, SEED + i) for i in (0, 1))
-    np.testing.assert_array_equal(first, rand_augment(images, SEED))
+    first, other = (rand_augment(images, _seeds(16, i)) for i in (0, 1))
+    np.testing.assert_array_equal(first, rand_augment(images, _seeds(16)))
+    part = rand_augment(images[4:8], _seeds(16)[4:8])
+    np.testing.assert_array_equal(first[4:8], part)
     assert first.dtype == tf.float32 and first.shape == images.shape
     assert np.min(first) >= 0 and np.max(first) <= 255
     assert (np.array(first) != np.array(other)).any()
@@ -42,7 +50,7 @@ def test_images_depend_on_the_seed_only(channels):
 
 def test_each_image_draws_its_own_operations():
     images = tf.repeat(_images(1), 64, axis=0)
-    augmented = np.array(rand_augment(images, SEED)).reshape(64, -1)
+    augmented = np.array(rand_augment(images, _seeds(64))).reshape(64, -1)
     assert len(np.unique(augmented.round(2), axis=0)) > 32
 
 
@@ -85,10 +93,12 @@ def test_moves_are_along_one_axis_and_to_both_sides(name, key, reach):
 
 def test_a_resumed_stream_has_the_images_of_an_unbroken_one():
     images = _images(8)
-    examples = tf.data.Dataset.from_tensor_slices((images, np.arange(8)))
+    dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(8)))
+    examples = Examples(dataset, count=8, window=9)
+    training = Training(batch_size=4, augment="rand_augment", seed=5)
 
     def epochs(start, batches):
-        stream = training_stream(examples, start, 4, "rand_augment", seed=5)
+        stream = training_stream(examples, start, training)
         return [x for x, _ in stream.take(batches).as_numpy_iterator()]
 
     whole, rest = epochs(0, 6), epochs(2, 2)

@@ -9,8 +9,15 @@ import pytest
 
 from experiments import flags
 from experiments import pipeline
+from experiments.atomnas_presets import ATOMNAS
+from experiments.bignas_presets import BIGNAS
+from experiments.dmasking_presets import DMASKING
 from experiments.figs_presets import FIGS
+from experiments.fpnas_presets import FPNAS
+from experiments.morphnet_presets import MORPHNET
+from experiments.retrain_presets import RETRAIN
 from experiments.run import Run
+from keras_nas import data
 from keras_nas.training import SmoothedCrossentropy
 
 PRESET = dataclasses.replace(
@@ -91,6 +98,7 @@ def test_results_say_what_was_done():
     ).training()
     assert training == {
         "augment": "rand_augment",
+        "crop": "resize",
         "batch_size": 50,
         "ema_momentum": 0.9,
         "label_smoothing": 0.1,
@@ -109,11 +117,32 @@ def test_results_say_what_was_done():
         ("distillation_weight", 1.1),
         ("distillation_temperature", 0.0),
         ("train_augment", "cutmix"),
+        ("crop", "centre"),
     ],
 )
 def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ValueError, match=f"flag --{name}"):
         dataclasses.replace(PRESET, **{name: value})
+
+
+def test_presets_of_papers_have_the_crops_and_colours_of_the_papers():
+    for presets in (FIGS, MORPHNET, DMASKING, ATOMNAS, FPNAS, BIGNAS, RETRAIN):
+        for name, preset in presets.items():
+            paper = preset.dataset.startswith("imagenet")
+            assert preset.crop == ("inception" if paper else "resize"), name
+            data.check_augmentation(preset.augment, preset.crop)
+            data.check_augmentation(preset.training_augment(), preset.crop)
+    assert FIGS["imagenet2012"].augment == "flip_color"
+    assert FIGS["fbnet_b"].augment == FIGS["one_shot_c"].augment == "flip_color"
+    assert RETRAIN["figs_imagenet2012"].augment == "flip_color"
+    assert ATOMNAS["imagenet2012"].augment == "flip"
+
+
+def test_an_augmentation_that_does_not_fit_the_crop_is_refused_at_the_start(
+    tmp_path,
+):
+    with pytest.raises(ValueError, match="`augment`.*crop='inception'"):
+        _context(tmp_path, crop="inception", train_augment="flip_crop")
 
 
 def test_a_teacher_that_cannot_teach_is_refused_at_the_start(tmp_path):
