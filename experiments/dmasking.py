@@ -74,7 +74,9 @@ class DMaskingNAS(SpaceSearch):
             search,
             data,
             "search",
-            architecture_data=lambda epoch: data.epoch("architecture", epoch),
+            architecture_data=lambda epoch: data.epoch(
+                "architecture", epoch, context.input_context
+            ),
         )
 
     def search_macs(self, context, stage):

@@ -99,7 +99,7 @@ def fit_resumable(
     preset = context.preset
     checkpoint = Checkpoint(context.run.path("checkpoints", name))
     further = {
-        argument: data.stream(name, checkpoint.epoch)
+        argument: data.stream(name, checkpoint.epoch, context.input_context)
         for argument, name in (streams or {}).items()
     }
     callbacks = [*context.callbacks(name), FiniteLoss(checkpoint), checkpoint]
@@ -111,7 +111,7 @@ def fit_resumable(
     with synchronized, _workers_watched(context):
         history = fit(
             model,
-            data.stream(split, checkpoint.epoch),
+            data.stream(split, checkpoint.epoch, context.input_context),
             steps_per_epoch=data.steps(split),
             epochs=epochs,
             callbacks=callbacks,

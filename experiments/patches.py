@@ -72,7 +72,9 @@ def resized(data, image_size):
         **{role: convert(getattr(data, role)) for role in roles},
         input_shape=(image_size, image_size, data.input_shape[2]),
         streams={
-            role: lambda epoch, role=role: convert(data.stream(role, epoch))
+            role: lambda epoch, input_context=None, role=role: convert(
+                data.stream(role, epoch, input_context)
+            )
             for role in _TRAINED
         },
     )

@@ -52,6 +52,15 @@ class Context:
         """Which process of the strategy this is, and of how many."""
         return worker_of(self.strategy)
 
+    @property
+    def input_context(self):
+        """What `stream` of data needs to know of it, or `None`."""
+        index, number = self.worker
+        if number == 1:
+            return None
+        replicas = self.strategy.num_replicas_in_sync
+        return tf.distribute.InputContext(number, index, replicas)
+
     def alone(self):
         """Returns the context of what each process of several computes for
         itself."""

@@ -29,8 +29,9 @@ class Datasets:
         cardinalities: Number of examples of each of the four, unreadable
             ones included.
         splits: TFDS split string of each of the four.
-        streams: Functions from the number of an epoch to the endless data
-            set that starts there, for `search` and `train`. See `stream`.
+        streams: Functions from the number of an epoch, and perhaps an
+            `input_context`, to the endless data set that starts there, for
+            `search` and `train`. See `stream`.
         architecture: `tf.data.Dataset` of examples that `search` does not
             have, for the architecture alone, or `None`.
 
@@ -76,7 +77,7 @@ class Datasets:
             return -(-examples // self.batch_size)
         return examples // self.batch_size
 
-    def stream(self, split, epoch=0):
+    def stream(self, split, epoch=0, input_context=None):
         """Returns the endless batches of a split from a given epoch on.
 
         The batches of an epoch, their augmentation included, depend on the
@@ -88,12 +89,19 @@ class Datasets:
         Args:
             split: `"search"` or `"train"`.
             epoch: Integer, the first epoch of the stream.
+            input_context: `tf.distribute.InputContext`, or `None`. With it,
+                batches are this worker's consecutive part of each batch:
+                those of all workers, one after the other, are the batch
+                without it, but for `"auto_augment"` and for images that turn
+                out unreadable when they are decoded on the fly. Every worker
+                reads all records, but decodes its own.
 
         Returns:
             `tf.data.Dataset` without an end, `steps(split)` batches an epoch.
 
         Raises:
-            ValueError: If `split` has no stream or `epoch` is negative.
+            ValueError: If `split` has no stream, `epoch` is negative, or the
+                workers cannot share a batch equally.
 
         Example:
 
@@ -121,24 +129,38 @@ class Datasets:
                 "Invalid value received for argument `epoch`. Expected the "
                 f"number of an epoch, 0 or more. Received: epoch={epoch}."
             )
-        return self.streams[split](epoch)
+        self._check_context(input_context)
+        return self.streams[split](epoch, input_context=input_context)
 
-    def epoch(self, split, epoch=0):
+    def epoch(self, split, epoch=0, input_context=None):
         """Returns the batches of one epoch, as they are in `stream`.
 
         Args:
             split: `"search"` or `"train"`.
             epoch: Integer, which epoch.
+            input_context: As of `stream`.
 
         Returns:
             `tf.data.Dataset` of `steps(split)` batches.
 
         Raises:
-            ValueError: If `split` has no stream or `epoch` is negative.
+            ValueError: As of `stream`.
         """
         steps = self.steps(split)
         known = tf.data.experimental.assert_cardinality(steps)
-        return self.stream(split, epoch).take(steps).apply(known)
+        stream = self.stream(split, epoch, input_context)
+        return stream.take(steps).apply(known)
+
+    def _check_context(self, context):
+        if context is not None and self.batch_size % (
+            context.num_input_pipelines
+        ):
+            raise ValueError(
+                "Invalid value received for argument `input_context`. "
+                "Expected a number of workers that divides the batch size, "
+                f"{self.batch_size}. Received: {context.num_input_pipelines} "
+                "workers. Load the data with another `batch_size`."
+            )
 
     def _check(self, split, known):
         if split not in known:

@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import tensorflow as tf
 
 from keras_nas.data.augmentation import AUGMENTATIONS
 from keras_nas.data.auto_augment import is_installed
@@ -33,7 +32,6 @@ def load(
     download=False,
     architecture_share=0.0,
     crop="resize",
-    input_context=None,
 ):
     """Loads the four data sets of an architecture search.
 
@@ -92,14 +90,6 @@ def load(
             moved besides, and for evaluation, or with `augment="none"`, the
             central 87.5% of the largest box of the size's proportions. The
             parts do not depend on `image_size`.
-        input_context: `tf.distribute.InputContext`, or `None`. With it,
-            batches for training are this worker's consecutive part of each
-            batch: those of all workers, one after the other, are the batch
-            without it, but for `"auto_augment"` and for images that turn out
-            unreadable when they are decoded on the fly. Every worker reads
-            all records, but decodes its own. Of `search`, `train` and
-            `architecture`, unlike of streams, this is so if all workers'
-            programs have the same seed. `validation` and `test` stay whole.
 
     Returns:
         `keras_nas.data.Datasets`.
@@ -124,7 +114,6 @@ def load(
     """
     _check_arguments(batch_size, seed, architecture_share)
     check_augmentation(augment, crop)
-    _check_context(input_context, batch_size)
     builder = find_builder(name, data_dir, download)
     info = builder.info
     keys = find_keys(info)
@@ -142,7 +131,6 @@ def load(
         augment=augment,
         seed=seed,
         shift=crop == "resize",
-        input_context=input_context,
     )
     trained = [role for role in examples if role not in EVALUATED]
     for role in trained:
@@ -178,21 +166,6 @@ def _check_arguments(batch_size, seed, architecture_share):
     if not 0.0 <= architecture_share < 1.0:
         expected = "a float in [0, 1)"
         raise _error("architecture_share", expected, architecture_share)
-
-
-def _check_context(context, batch_size):
-    if context is None:
-        return
-    if not isinstance(context, tf.distribute.InputContext):
-        expected = "a `tf.distribute.InputContext` or `None`"
-        raise _error("input_context", expected, context)
-    if batch_size % context.num_input_pipelines:
-        raise _error(
-            "batch_size",
-            f"a multiple of {context.num_input_pipelines}, the number of "
-            "workers in `input_context`",
-            batch_size,
-        )
 
 
 def check_augmentation(augment, crop="resize"):

@@ -22,21 +22,12 @@ class Training:
         augment: One of `augmentation.AUGMENTATIONS`.
         seed: Integer.
         shift: Boolean, of `augmentation.augment_images`.
-        input_context: `tf.distribute.InputContext`, or `None`: of all
-            workers' batches, those of one.
     """
 
     batch_size: int
     augment: str
     seed: int
     shift: bool = True
-    input_context: tf.distribute.InputContext | None = None
-
-    @property
-    def workers(self):
-        """Number of workers."""
-        context = self.input_context
-        return 1 if context is None else context.num_input_pipelines
 
 
 def evaluation_batches(examples, batch_size):
@@ -77,34 +68,36 @@ def training_batches(examples, training):
     Returns:
         `tf.data.Dataset` of (float32 images in [-1, 1], labels).
     """
-    epoch = _epoch(examples, training, training.seed, again=True)
-    return _finish(epoch, _policy(training))
+    return _finish(_epoch(examples, training, training.seed, True), _DATA)
 
 
-def training_stream(examples, epoch, training):
+def training_stream(examples, epoch, training, input_context=None):
     """Like `training_batches`, endlessly and from a given epoch on.
 
     Args:
         examples: `reading.Examples`.
         epoch: Integer, the first epoch.
         training: A `Training`.
+        input_context: `tf.distribute.InputContext`, or `None`: of all
+            workers' batches, those of one.
 
     Returns:
         `tf.data.Dataset` of (float32 images in [-1, 1], labels).
     """
+    policy = _DATA if input_context is None else _OFF
 
     def one_epoch(number):
         # In a function this is the seed of the function's own graph. Without
         # it the order would depend on the seed of the program as well. With
         # 0 tf.data does not take a tensor as the other half of the seed.
         tf.random.set_seed(training.seed + 1)
-        return _epoch(examples, training, number, again=False)
+        return _epoch(examples, training, number, False, input_context)
 
     epochs = tf.data.Dataset.counter(start=epoch)
-    return _finish(epochs.flat_map(one_epoch), _policy(training))
+    return _finish(epochs.flat_map(one_epoch), policy)
 
 
-def _epoch(examples, training, seed, again):
+def _epoch(examples, training, seed, again, input_context=None):
     """Returns as many batches as if all examples could be read."""
     shuffled = examples.dataset.shuffle(
         examples.window, seed=seed, reshuffle_each_iteration=again
@@ -113,9 +106,10 @@ def _epoch(examples, training, seed, again):
     drawn = tf.data.Dataset.zip(
         shuffled, draws.batch(DRAWS, drop_remainder=True)
     )
-    share = training.batch_size // training.workers
-    if training.workers > 1:
-        drawn = _share_of_worker(drawn, share, training.input_context)
+    share = training.batch_size
+    if input_context is not None:
+        share //= input_context.num_input_pipelines
+        drawn = _share_of_worker(drawn, share, input_context)
 
     def augment(images, draws):
         return augment_images(images, draws, training.augment, training.shift)
@@ -156,10 +150,6 @@ def _share_of_worker(drawn, share, context):
 
 def _normalise(images):
     return tf.cast(images, tf.float32) / 127.5 - 1.0
-
-
-def _policy(training):
-    return _DATA if training.input_context is None else _OFF
 
 
 def _finish(batches, policy):

@@ -1,15 +1,12 @@
 """The batches of all workers, one after the other, are the whole batches."""
 
-import dataclasses
-import itertools
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_nas.data import load
 from keras_nas.data.pipeline import Training
-from keras_nas.data.pipeline import training_batches
+from keras_nas.data.pipeline import training_stream
 from keras_nas.data.reading import Examples
 from tests.data.tiny_builder import RAMPS
 
@@ -48,14 +45,13 @@ def test_shares_make_up_the_whole_batch(augment, workers):
     dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(20)))
     examples = Examples(dataset, count=20, window=21)
     whole = Training(batch_size=6, augment=augment, seed=3)
-    shares = [
-        dataclasses.replace(whole, input_context=_context(i, workers))
-        for i in range(workers)
-    ]
-    expected = _joined([training_batches(examples, whole)])
-    assert len(expected) == 3
+
+    def stream(context):
+        return training_stream(examples, 0, whole, context).take(5)
+
+    expected = _joined([stream(None)])
     assert expected[0][0].shape == (6, 8, 8, 3)
-    joined = _joined([training_batches(examples, share) for share in shares])
+    joined = _joined([stream(_context(i, workers)) for i in range(workers)])
     _assert_same(joined, expected)
 
 
@@ -66,37 +62,33 @@ def test_shares_of_streams_of_random_parts(tiny_dir):
         "architecture_share": 0.5,
     }
     whole = _load(tiny_dir, **kwargs)
-    shares = [
-        _load(tiny_dir, input_context=_context(i, 2), **kwargs) for i in (0, 1)
-    ]
-    assert shares[0].cardinalities == whole.cardinalities
+    contexts = [_context(worker, 2) for worker in (0, 1)]
     for split, batches in (("train", 4), ("architecture", 2)):
-        assert shares[0].steps(split) == whole.steps(split)
         expected = _joined([whole.stream(split, 1).take(batches)])
-        streams = [share.stream(split, 1).take(batches) for share in shares]
+        streams = [whole.stream(split, 1, c).take(batches) for c in contexts]
         _assert_same(_joined(streams), expected)
+        epochs = [whole.epoch(split, 1, context) for context in contexts]
+        assert len(epochs[0]) == whole.steps(split)
+        _assert_same(_joined(epochs), expected[: whole.steps(split)])
 
 
 def test_only_evaluation_is_left_to_be_sharded(tiny_dir):
     policies = tf.data.experimental.AutoShardPolicy
-    whole = _load(tiny_dir)
-    share = _load(tiny_dir, input_context=_context(1, 2))
+    data = _load(tiny_dir)
 
     def policy(batches):
         return batches.options().experimental_distribute.auto_shard_policy
 
-    assert policy(share.train) == policy(share.stream("search")) == policies.OFF
-    for data, split in itertools.product(
-        (whole, share), ("validation", "test")
+    assert policy(data.stream("search", 0, _context(1, 2))) == policies.OFF
+    for batches in (
+        data.stream("search"),
+        data.train,
+        data.validation,
+        data.test,
     ):
-        assert policy(getattr(data, split)) == policies.DATA
-    assert policy(whole.train) == policies.DATA
-    labels = np.concatenate([labels for _, labels in share.test])
-    assert sorted(labels) == list(range(50, 62))
+        assert policy(batches) == policies.DATA
 
 
 def test_batches_that_cannot_be_shared_are_refused(tiny_dir):
-    with pytest.raises(ValueError, match="`batch_size`.*multiple of 4"):
-        _load(tiny_dir, input_context=_context(0, 4))
-    with pytest.raises(ValueError, match="`input_context`.*Received"):
-        _load(tiny_dir, input_context=(0, 2))
+    with pytest.raises(ValueError, match="`input_context`.*4 workers"):
+        _load(tiny_dir).stream("train", 0, _context(0, 4))
