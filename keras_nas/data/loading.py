@@ -118,11 +118,9 @@ def load(
     info = builder.info
     keys = find_keys(info)
     shape = _input_shape(info.features[keys[0]], name, image_size)
-    defaults = default_splits(
-        info, lambda split: is_labelled(builder, split, keys)
-    )
-    splits = complete_splits(info, splits, defaults)
-    _check_labels(builder, splits, keys)
+    labelled = functools.cache(functools.partial(is_labelled, builder, keys))
+    splits = complete_splits(info, splits, default_splits(info, labelled))
+    _check_labels(splits, labelled)
     examples = read_roles(
         builder, splits, keys, shape, crop, augment, architecture_share
     )
@@ -228,9 +226,9 @@ def _input_shape(feature, name, image_size):
     return height, width, channels
 
 
-def _check_labels(builder, splits, keys):
+def _check_labels(splits, labelled):
     for role, split in splits.items():
-        if not is_labelled(builder, split, keys):
+        if not labelled(split):
             raise _error(
                 "splits",
                 f"splits with labels, but {role}={split!r} was published "

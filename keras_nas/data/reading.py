@@ -124,13 +124,13 @@ def read_stored(builder, split, keys):
     )
 
 
-def is_labelled(builder, split, keys):
+def is_labelled(builder, keys, split):
     """Whether the first label is not -1, TFDS's "unknown".
 
     Args:
         builder: `tfds.core.DatasetBuilder` of a prepared data set.
-        split: TFDS split string.
         keys: Names of the features of the image and the label.
+        split: TFDS split string.
 
     Raises:
         ValueError: If no example of the split can be read.
