@@ -116,7 +116,7 @@ class FiGS(experiment.Method):
                 masked, budget, preset.ramp, preset.channel_multiple
             )
 
-    def search(self, context, search):
+    def compile(self, context, search):
         preset = context.preset
         steps = context.data.steps("search")
         recipe = dataclasses.replace(
@@ -134,6 +134,10 @@ class FiGS(experiment.Method):
                 metrics=["accuracy"],
                 mask_optimizer=mask_optimizer,
             )
+
+    def search(self, context, search):
+        preset = context.preset
+        self.compile(context, search)
         return pipeline.fit(
             search,
             context.data.search,
