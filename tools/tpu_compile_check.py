@@ -27,7 +27,7 @@ from absl import flags
 from keras_nas.environment import environment
 from tools import tpu_compiler
 
-METHODS = ("figs", "dmasking", "fpnas", "bignas", "atomnas", "fbnetv2_f")
+METHODS = ["figs", "dmasking", "fpnas", "bignas", "atomnas", "fbnetv2_f"]
 GIB = 2**30
 
 flags.DEFINE_list("methods", METHODS, f"Some of {', '.join(METHODS)}.")
@@ -77,7 +77,7 @@ class Row:
         faults: List of strings, as of `tpu_compiler.find_faults`.
         error: String, the first line of why there is no program, or `None`.
         arguments: Integer, bytes, as of `tpu_compiler.Plan`; so are
-            `temporaries` and `peak`.
+            `temporaries` and `hbm`.
         seconds: Float, of the compilation for the TPU.
         largest: Integer, the largest batch that fits, or `None` if that was
             not looked for.
@@ -91,14 +91,14 @@ class Row:
     error: str | None = None
     arguments: int | None = None
     temporaries: int | None = None
-    peak: int | None = None
+    hbm: int | None = None
     seconds: float | None = None
     largest: int | None = None
 
     def passes(self, limit):
         """Whether the step runs on a core with `limit` bytes."""
-        is_compiled = self.error is None and self.peak is not None
-        return is_compiled and not self.faults and self.peak <= limit
+        is_compiled = self.error is None and self.hbm is not None
+        return is_compiled and not self.faults and self.hbm <= limit
 
 
 def check(compiler, step, batch_size):
@@ -129,25 +129,25 @@ def check(compiler, step, batch_size):
     return row
 
 
-def largest_batch(peak_of, row, limit):
+def largest_batch(hbm_of, row, limit):
     """Returns the largest power of two of images that fit.
 
     Args:
-        peak_of: Function from a number of images to the bytes that the step
+        hbm_of: Function from a number of images to the bytes that the step
             takes, infinity if it does not compile.
         row: The `Row` of the step, at another number.
         limit: Integer, bytes.
     """
-    others = row.peak - row.temporaries
+    others = row.hbm - row.temporaries
     images = max(1.0, (limit - others) * row.batch_size / row.temporaries)
     size = 2 ** int(math.log2(images))
-    if peak_of(size) <= limit:
-        while peak_of(2 * size) <= limit:
+    if hbm_of(size) <= limit:
+        while hbm_of(2 * size) <= limit:
             size *= 2
         return size
     while size > 1:
         size //= 2
-        if peak_of(size) <= limit:
+        if hbm_of(size) <= limit:
             return size
     return 0
 
@@ -172,7 +172,7 @@ def table(rows, limit):
             f"{row.batch_size:,}",
             "-" if row.operations is None else f"{row.operations:,}",
             result,
-            *map(_megabytes, (row.arguments, row.temporaries, row.peak)),
+            *map(_megabytes, (row.arguments, row.temporaries, row.hbm)),
             largest,
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -223,11 +223,11 @@ def _check_step(compiler, step, limit):
         searches = not sizes and 3 * (row.seconds or 0) <= FLAGS.search_seconds
         if searches and FLAGS.search_seconds and row.passes(limit):
 
-            def peak_of(size):
-                found = check(compiler, step, size).peak
+            def hbm_of(size):
+                found = check(compiler, step, size).hbm
                 return math.inf if found is None else found
 
-            row.largest = largest_batch(peak_of, row, limit)
+            row.largest = largest_batch(hbm_of, row, limit)
         yield row
 
 

@@ -52,12 +52,13 @@ class Plan:
     Attributes:
         arguments: Of weights, optimizers, statistics and the batch.
         temporaries: Of all that is kept or computed in between.
-        peak: The most that is in memory at once, with the program.
+        hbm: Of both, of results that take the place of no argument, and of
+            the program.
     """
 
     arguments: int
     temporaries: int
-    peak: int
+    hbm: int
 
 
 class CompileError(Exception):
@@ -147,10 +148,14 @@ class Compiler:
                 message = first_line(error)
                 raise CompileError(message, is_too_large) from error
         memory = program.get_compiled_memory_stats()
+        arguments = memory.argument_size_in_bytes
+        temporaries = memory.temp_size_in_bytes
+        results = memory.output_size_in_bytes - memory.alias_size_in_bytes
+        program = memory.generated_code_size_in_bytes
         return Plan(
-            arguments=memory.argument_size_in_bytes,
-            temporaries=memory.temp_size_in_bytes,
-            peak=memory.peak_memory_in_bytes,
+            arguments=arguments,
+            temporaries=temporaries,
+            hbm=arguments + temporaries + results + program,
         )
 
 

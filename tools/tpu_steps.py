@@ -165,6 +165,18 @@ _METHODS = {
 METHODS = tuple(_METHODS)
 
 
+def static_preset(method, name):
+    """Returns a preset of an experiment, with shapes that are known.
+
+    Args:
+        method: The `experiment.Method`.
+        name: String.
+    """
+    preset = method.presets[name]
+    settings = {k: v for k, v in _STATIC.items() if hasattr(preset, k)}
+    return dataclasses.replace(preset, **settings)
+
+
 def make_steps(name, preset):
     """Returns the training steps of a search.
 
@@ -177,9 +189,8 @@ def make_steps(name, preset):
     """
     experiment, own, steps_of, data = _METHODS[name]
     method = experiment()
-    chosen = method.presets[own or preset]
+    chosen = static_preset(method, own or preset)
     settings = {k: v for k, v in _STATIC.items() if hasattr(chosen, k)}
-    chosen = dataclasses.replace(chosen, **settings)
     keras.backend.clear_session()
     context = open_context(chosen)
     search = method.new_search(context)
