@@ -120,7 +120,7 @@ class AtomNAS(experiment.Method):
         stream = context.data.stream("train")
         return stream.rebatch(self.recalibration_batch(context))
 
-    def search(self, context, search):
+    def compile(self, context, search):
         preset, data = context.preset, context.data
         steps, epochs = data.steps("train"), preset.search_epochs
         factors = None
@@ -135,10 +135,13 @@ class AtomNAS(experiment.Method):
                 metrics=["accuracy"],
                 mask_optimizer=factors,
             )
+
+    def search(self, context, search):
+        self.compile(context, search)
         return fitting.fit_search(
             context,
             search,
-            data,
+            context.data,
             "train",
             recalibration_data=self.recalibration_data(context),
         )

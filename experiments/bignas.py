@@ -118,7 +118,7 @@ class BigNAS(experiment.Method):
             ),
         )
 
-    def search(self, context, search):
+    def compile(self, context, search):
         preset, data = context.preset, context.data
         with context.strategy.scope():
             search.compile(
@@ -128,10 +128,13 @@ class BigNAS(experiment.Method):
                 context.loss(search.model),
                 metrics=["accuracy"],
             )
+
+    def search(self, context, search):
+        self.compile(context, search)
         return fitting.fit_search(
             context,
             search,
-            data,
+            context.data,
             "train",
             recalibration_data=self.recalibration_data(context),
         )

@@ -51,7 +51,7 @@ class DMaskingNAS(SpaceSearch):
                 preset.ramp,
             )
 
-    def search(self, context, search):
+    def compile(self, context, search):
         preset = context.preset
         recipe = dataclasses.replace(
             preset.recipe(),
@@ -69,6 +69,10 @@ class DMaskingNAS(SpaceSearch):
                     weight_decay=preset.mask_weight_decay or None,
                 ),
             )
+
+    def search(self, context, search):
+        data = self.data(context)
+        self.compile(context, search)
         return fitting.fit_search(
             context,
             search,

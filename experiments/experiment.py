@@ -92,6 +92,10 @@ class Method:
         """Returns the full network with its initial weights."""
         raise NotImplementedError
 
+    def compile(self, context, search):
+        """Compiles a search with what the preset trains it by."""
+        raise NotImplementedError
+
     def search(self, context, search):
         """Compiles and fits a search; returns its `History`."""
         raise NotImplementedError

@@ -117,7 +117,7 @@ class FiGS(experiment.Method):
                 masked, budget, preset.ramp, preset.channel_multiple
             )
 
-    def search(self, context, search):
+    def compile(self, context, search):
         preset = context.preset
         steps = context.data.steps("search")
         recipe = dataclasses.replace(
@@ -135,6 +135,9 @@ class FiGS(experiment.Method):
                 metrics=["accuracy"],
                 mask_optimizer=mask_optimizer,
             )
+
+    def search(self, context, search):
+        self.compile(context, search)
         return fitting.fit_search(context, search, context.data, "search")
 
     def search_macs(self, context, stage):

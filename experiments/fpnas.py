@@ -64,7 +64,7 @@ class FPNASExperiment(SpaceSearch):
                 seed=context.seed,
             )
 
-    def search(self, context, search):
+    def compile(self, context, search):
         preset = context.preset
         recipe = dataclasses.replace(
             preset.recipe(),
@@ -73,7 +73,7 @@ class FPNASExperiment(SpaceSearch):
             learning_rate=preset.search_learning_rate,
             ema_momentum=0.0,
         )
-        data = context.at(preset.image_size, architecture_share=0.5).data
+        data = self.data(context)
         with context.strategy.scope():
             search.compile(
                 recipe.optimizer(data.steps("search"), preset.search_epochs),
@@ -83,6 +83,10 @@ class FPNASExperiment(SpaceSearch):
                     preset.logits_learning_rate
                 ),
             )
+
+    def search(self, context, search):
+        preset, data = context.preset, self.data(context)
+        self.compile(context, search)
         batches = pipeline.first_images(
             data, "search", preset.recalibration_images
         )
@@ -96,6 +100,11 @@ class FPNASExperiment(SpaceSearch):
         )
         search.recalibrate(search.architecture(), batches)
         return history
+
+    def data(self, context):
+        """Returns the data of the search: a half is for the architecture."""
+        size = context.preset.image_size
+        return context.at(size, architecture_share=0.5).data
 
     def search_macs(self, context, stage):
         """Of the samples, each on a batch for the weights and, behind the

@@ -178,9 +178,13 @@ class SqueezeExcite(layers.Layer):
         hidden = self._close_hidden(hidden, **told)
         gates = [expand(hidden, **told) for expand in self.expand]
         if self.splits > 1:
-            shares = self.softmax(self.concat(gates))
-            gates = [take(shares) for take in self.take]
+            gates = self._shares(gates)
         return self._scale(maps, gates)
+
+    def _shares(self, gates):
+        """Returns the softmax over several tensors, at each place."""
+        shares = self.softmax(self.concat(gates))
+        return [take(shares) for take in self.take]
 
     def inline(self, inputs):
         """Returns the output, computed by the layers inside alone.

@@ -70,7 +70,11 @@ def build_supernet(
         inputs = keras.Input((size, size, 3), name="image")
         resolution = builder.choice("resolution", space.resolutions)
         outputs = ElasticResolution(
-            list(space.resolutions), network, resolution, name="resized"
+            list(space.resolutions),
+            network,
+            resolution,
+            execution=execution,
+            name="resized",
         )(inputs)
     return keras.Model(inputs, outputs, name=space.name)
 

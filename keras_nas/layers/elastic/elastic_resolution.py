@@ -7,6 +7,8 @@ from keras import ops
 from keras_nas.layers import sharing
 from keras_nas.layers.elastic.elastic_choice import begin_steps
 from keras_nas.layers.elastic.elastic_mask import ElasticMask
+from keras_nas.layers.elastic.resizing import resize_bicubic
+from keras_nas.layers.elastic.switching import switch
 from keras_nas.layers.resolution_wrapper import ResolutionWrapper
 from keras_nas.layers.subsampling import pair
 
@@ -29,6 +31,8 @@ class ElasticResolution(ResolutionWrapper, ElasticMask):
         decided_by: The `ElasticChoice`.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             `keras.config.image_data_format()`.
+        execution: `"sliced"`, or `"masked"`, to resize by products with
+            matrices, which XLA and TPUs can. Both give the same.
         **kwargs: Base layer keyword arguments, such as `name`.
 
     Call arguments:
@@ -55,7 +59,6 @@ class ElasticResolution(ResolutionWrapper, ElasticMask):
     def __init__(
         self, resolutions, layer, decided_by, data_format=None, **kwargs
     ):
-        kwargs.pop("execution", None)  # There is one way only.
         super().__init__(
             resolutions=resolutions,
             layer=layer,
@@ -86,18 +89,24 @@ class ElasticResolution(ResolutionWrapper, ElasticMask):
             lambda i=i: self._run(inputs, i, training)
             for i in range(len(self.resolutions))
         ]
-        return ops.switch(index, branches)
+        return switch(index, branches)
 
     def _run(self, inputs, index, training):
         size = pair(self.resolutions[index])
-        if tuple(inputs.shape[a] for a in self.spatial_axes) != size:
-            inputs = ops.image.resize(
-                inputs,
-                size,
-                interpolation="bicubic",
-                data_format=self.data_format,
-            )
-        return self.layer(inputs, training=training)
+        return self.layer(self._resize(inputs, size), training=training)
+
+    def _resize(self, inputs, size):
+        now = tuple(inputs.shape[a] for a in self.spatial_axes)
+        if now == size:
+            return inputs
+        if self.execution == "masked" and None not in now:
+            return resize_bicubic(inputs, size, self.spatial_axes)
+        return ops.image.resize(
+            inputs,
+            size,
+            interpolation="bicubic",
+            data_format=self.data_format,
+        )
 
     def get_config(self):
         with sharing.scope():  # Layers inside share choices.

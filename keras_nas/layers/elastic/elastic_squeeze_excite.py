@@ -6,6 +6,7 @@ from keras_nas.layers.elastic.elastic_conv2d import ElasticConv2D
 from keras_nas.layers.elastic.slices import deserialize_width
 from keras_nas.layers.elastic.slices import serialize_width
 from keras_nas.layers.elastic.small_gradients import mean_of_sum
+from keras_nas.layers.elastic.small_gradients import softmax_over
 from keras_nas.layers.elastic.small_gradients import weighted_sum
 from keras_nas.layers.squeeze_excite import SqueezeExcite
 
@@ -77,6 +78,11 @@ class ElasticSqueezeExcite(SqueezeExcite):
         if isinstance(maps[0], keras.KerasTensor):
             return super()._mean(maps)
         return mean_of_sum(maps, self._positions())
+
+    def _shares(self, gates):
+        if isinstance(gates[0], keras.KerasTensor):
+            return super()._shares(gates)
+        return softmax_over(gates)
 
     def _scale(self, maps, gates):
         if isinstance(maps[0], keras.KerasTensor):

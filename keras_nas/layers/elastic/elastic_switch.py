@@ -19,6 +19,7 @@ from keras_nas.layers.elastic.elastic_mask import ElasticMask
 from keras_nas.layers.elastic.elastic_mask import check_choices
 from keras_nas.layers.elastic.elastic_mask import deserialize_layers
 from keras_nas.layers.elastic.elastic_mask import serialize_layers
+from keras_nas.layers.elastic.switching import switch
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")
@@ -221,7 +222,7 @@ def _switch(index, functions, *operands):
     if isinstance(index, int):
         return functions[index](*operands)
     functions = [_on_copies(function) for function in functions]
-    return ops.switch(index, functions, *operands)
+    return switch(index, functions, *operands)
 
 
 def _on_copies(function):

@@ -88,6 +88,28 @@ def mean_of_sum(tensors, axes):
     return function(*tensors)
 
 
+def softmax_over(tensors):
+    """Returns the softmax over tensors of equal shapes, at each place.
+
+    TensorFlow transposes for a softmax over an axis, by an order that a switch
+    hands to its backward pass like any value of a step. XLA has to know it
+    when it compiles, and for minutes looks for it in all that came before.
+
+    Args:
+        tensors: List of float tensors.
+    """
+    dtype = tensors[0].dtype
+    precise = keras.backend.result_type(dtype, "float32")
+    tensors = [ops.cast(x, precise) for x in tensors]
+    largest = tensors[0]
+    for x in tensors[1:]:
+        largest = ops.maximum(largest, x)
+    largest = ops.stop_gradient(largest)
+    powers = [ops.exp(x - largest) for x in tensors]
+    total = sum(powers)
+    return [ops.cast(power / total, dtype) for power in powers]
+
+
 def weighted_sum(tensors, weights, axes):
     """Returns the sum of tensors of equal shapes, each with its weights.
 

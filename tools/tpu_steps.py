@@ -1,0 +1,211 @@
+"""The training steps of the searches, as experiments compile them.
+
+A step is what a search's `train_step` does in one replica: forward, backward,
+the updates of optimizers, statistics and metrics. Searches, optimizers and
+losses are those of the experiments' presets; the data are specifications, so
+that presets of data sets that are not here can be taken as well.
+"""
+
+import collections.abc
+import dataclasses
+import types
+
+import keras
+import tensorflow as tf
+
+from experiments import atomnas
+from experiments import bignas
+from experiments import dmasking
+from experiments import figs
+from experiments import fpnas
+from experiments import pipeline
+from keras_nas.data import Datasets
+from keras_nas.search.paired_data import pair_data
+from keras_nas.training.single_trace import make_variables
+
+_STEPS = 100  # Of an epoch; they end up in constants of learning rates.
+_CLASSES = {"photo_patches": 10, "imagenet2012": 1000, "imagenet100": 100}
+
+# Shapes have to be known, so elastic layers compute all and mask it.
+_STATIC = {"execution": "masked"}
+
+
+@dataclasses.dataclass
+class Step:
+    """A training step of a search.
+
+    Attributes:
+        name: String, for tables.
+        run: Function of a batch, that trains.
+        batch_size: Integer, of the preset.
+        settings: Dictionary of what differs from the preset.
+        data: Function from a data set to the one that the step reads.
+        shape: Tuple, of an image.
+    """
+
+    name: str
+    run: collections.abc.Callable
+    batch_size: int
+    settings: dict
+    data: collections.abc.Callable
+    shape: tuple
+
+    def module(self, batch_size=None):
+        """Returns the step as StableHLO, text.
+
+        Args:
+            batch_size: Integer; by default, that of the preset.
+
+        Raises:
+            tf.errors.OpError: If XLA can not compile it.
+        """
+        images = blank_images(self.shape, batch_size or self.batch_size)
+        return stablehlo(self.run, self.data(images).element_spec)
+
+
+def stablehlo(function, *arguments):
+    """Returns what a function of tensors computes, as the text of a module.
+
+    Args:
+        function: Function that XLA can compile.
+        *arguments: `tf.TensorSpec`s, or structures of such.
+    """
+
+    def run(*flat):  # TensorFlow takes no structures of specifications here.
+        return function(*tf.nest.pack_sequence_as(arguments, flat))
+
+    compiled = tf.function(run, jit_compile=True, autograph=False)
+    flat = tf.nest.flatten(arguments)
+    return compiled.experimental_get_compiler_ir(*flat)(stage="stablehlo")
+
+
+def blank_images(shape, batch_size):
+    """Returns a data set of black images, as `keras_nas.data` has batches.
+
+    Args:
+        shape: Tuple, of an image.
+        batch_size: Integer.
+    """
+    image, label = tf.zeros(shape), tf.zeros((), "int32")
+    some = tf.data.Dataset.from_tensors((image, label)).repeat()
+    batches = some.batch(batch_size, drop_remainder=True)
+    return batches.take(_STEPS)
+
+
+def open_context(preset):
+    """Returns the `Context` of an experiment, with black images.
+
+    Args:
+        preset: The preset of an experiment.
+    """
+    shape = (preset.image_size, preset.image_size, 3)
+    classes = _CLASSES[preset.dataset]
+    images = blank_images(shape, preset.batch_size)
+    roles = ("search", "train", "validation", "test", "architecture")
+    data = Datasets(
+        name=preset.dataset,
+        **dict.fromkeys(roles, images),
+        num_classes=classes,
+        class_names=tuple(map(str, range(classes))),
+        input_shape=shape,
+        batch_size=preset.batch_size,
+        cardinalities=dict.fromkeys(roles, _STEPS * preset.batch_size),
+        splits=dict.fromkeys(roles, ""),
+        streams=dict.fromkeys(roles, lambda epoch: images),
+    )
+    folder = types.SimpleNamespace(path=lambda *names: "")  # Has no files.
+    strategy = tf.distribute.get_strategy()
+    return pipeline.Context(
+        folder, preset, 0, data, strategy, load=lambda **_: data
+    )
+
+
+def _figs(method, search):
+    return {"": (search, search.train_step)}
+
+
+def _dmasking(method, search):
+    view = search._phase.view
+    return {
+        "weights": (search, search.train_step),
+        "masks": (view, view.train_step),
+    }
+
+
+def _fpnas(method, search):
+    def step(is_warming_up):
+        def run(data):
+            search.is_warming_up = is_warming_up
+            return search.train_step(data)
+
+        return run
+
+    return {"warm-up": (search, step(True)), "search": (search, step(False))}
+
+
+def _pair(images):
+    return pair_data(images, None, None, images)[0]
+
+
+# Name -> the experiment, its preset if it is not the chosen one, the steps
+# that its search has, and its data.
+_METHODS = {
+    "figs": (figs.FiGS, None, _figs, lambda data: data),
+    "dmasking": (dmasking.DMaskingNAS, None, _dmasking, lambda data: data),
+    "fpnas": (fpnas.FPNASExperiment, None, _fpnas, _pair),
+    "bignas": (bignas.BigNAS, None, _figs, lambda data: data),
+    "atomnas": (atomnas.AtomNAS, None, _figs, lambda data: data),
+    "fbnetv2_f": (
+        dmasking.DMaskingNAS,
+        "imagenet2012",
+        _dmasking,
+        lambda data: data,
+    ),
+}
+METHODS = tuple(_METHODS)
+
+
+def static_preset(method, name):
+    """Returns a preset of an experiment, with shapes that are known.
+
+    Args:
+        method: The `experiment.Method`.
+        name: String.
+    """
+    preset = method.presets[name]
+    settings = {k: v for k, v in _STATIC.items() if hasattr(preset, k)}
+    return dataclasses.replace(preset, **settings)
+
+
+def make_steps(name, preset):
+    """Returns the training steps of a search.
+
+    Args:
+        name: String, one of `METHODS`.
+        preset: String, the name of a preset of its experiment.
+
+    Returns:
+        List of `Step`s.
+    """
+    experiment, own, steps_of, data = _METHODS[name]
+    method = experiment()
+    chosen = static_preset(method, own or preset)
+    settings = {k: v for k, v in _STATIC.items() if hasattr(chosen, k)}
+    keras.backend.clear_session()
+    context = open_context(chosen)
+    search = method.new_search(context)
+    method.compile(context, search)
+    steps = []
+    for part, (model, run) in steps_of(method, search).items():
+        make_variables(model, data(context.data.train))
+        steps.append(
+            Step(
+                f"{name} {part}".strip(),
+                run,
+                chosen.batch_size,
+                settings,
+                data,
+                context.data.input_shape,
+            )
+        )
+    return steps
