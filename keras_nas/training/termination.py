@@ -1,6 +1,5 @@
 """How a training ends early: when it is told to, or cannot go on."""
 
-import functools
 import signal
 import threading
 
@@ -109,20 +108,11 @@ class FiniteLoss(keras.callbacks.Callback):
         )
 
 
-@functools.cache  # Traced once.
-def _sum_function(strategy):
-    import tensorflow as tf
-
-    def total(value):
-        context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-    return tf.function(lambda value: strategy.run(total, args=(value,)))
-
-
 def _sum_over_workers(strategy, number):
     """Returns the sum of a number over all replicas of all workers."""
     import tensorflow as tf
 
-    total = _sum_function(strategy)(tf.constant(float(number)))
-    return strategy.experimental_local_results(total)[0].numpy()
+    own = strategy.experimental_distribute_values_from_function(
+        lambda _: tf.constant(float(number))
+    )
+    return strategy.reduce("SUM", own, axis=None).numpy()
