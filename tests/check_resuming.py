@@ -20,6 +20,7 @@ import shutil
 import signal
 import tempfile
 import time
+import traceback
 import warnings
 
 import keras
@@ -62,6 +63,8 @@ def _run(name, folder, result, seconds=None):
         try:
             _train(name, folder, result)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     end = None if seconds is None else time.monotonic() + seconds

@@ -59,7 +59,7 @@ def dmasking():
 
 
 def atom_nas():
-    mask = keras_nas.AtomicBlockScale(momentum=0.9, threshold=0.05)
+    mask = keras_nas.AtomicBlockScale(momentum=0.9, threshold=0.05, seed=3)
     search = keras_nas.search.AtomNAS(
         _network(mask), keras_nas.ExpectedFLOPs(target=0.5), ramp=0.5
     )
@@ -133,6 +133,8 @@ def fit(search, *callbacks, **kwargs):
         )
     elif isinstance(search, keras_nas.search.FPNAS):
         kwargs["architecture_data"] = batches(search, epoch, seed=1)
+    elif isinstance(search, keras_nas.search.AtomNAS):
+        kwargs["recalibration_data"] = batches(search, 0).take(STEPS)
     return search.fit(
         batches(search, epoch),
         steps_per_epoch=STEPS,

@@ -86,9 +86,12 @@ class ShrinkingSearch(MaskSearch):
 
     def _go_on(self, model, origins):
         # Keras has no public way to replace a layer of a built model.
+        place = self._layers.index(self.model)
         self._tracker.unlock()
         self._tracker.untrack(self.model)
         self.model = model
+        # Where the other was, or the variables would be in another order.
+        self._layers.insert(place, self._layers.pop())
         if self.optimizer is not None:
             self.optimizer, slots = self._in_scope(
                 carry_over,
