@@ -59,7 +59,9 @@ def dmasking():
 
 
 def atom_nas():
-    mask = keras_nas.AtomicBlockScale(momentum=0.9, threshold=0.05, seed=3)
+    mask = keras_nas.AtomicBlockScale(
+        momentum=0.9, threshold=0.05, seed=3, name="mask"
+    )
     search = keras_nas.search.AtomNAS(
         _network(mask), keras_nas.ExpectedFLOPs(target=0.5), ramp=0.5
     )

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_nas import LogisticSigmoidMask
-from tests.replicas import mirrored
+from keras_nas.training import find_strategy
 
 
 def _mask(name):
@@ -74,7 +74,7 @@ def _fitted(strategy):
 
 
 def main():
-    strategy = mirrored(2)
+    strategy = find_strategy("mirrored", replicas=2)
     results = {
         "single": _single(),
         "replicated": _replicated(strategy, synchronized=False),

@@ -1,4 +1,4 @@
-"""BigNAS in processes of its own: on several replicas, and under JAX."""
+"""BigNAS in a process of its own: under JAX."""
 
 import importlib.util
 import json
@@ -22,16 +22,6 @@ def results_of(module, *arguments, **environment):
     )
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])
-
-
-def test_two_replicas_go_the_way_of_one():
-    one, two = (
-        results_of("check_big_nas_replicas", replicas) for replicas in (1, 2)
-    )
-    assert one["steps"] == two["steps"] == [6] * len(one["steps"])
-    for key, values in one["history"].items():
-        np.testing.assert_allclose(values, two["history"][key], rtol=1e-4)
-    np.testing.assert_allclose(one["weights"], two["weights"], rtol=1e-4)
 
 
 def test_masked_training_under_jax():

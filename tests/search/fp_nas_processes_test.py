@@ -1,4 +1,4 @@
-"""FP-NAS in processes of its own: killed, on replicas, and under JAX."""
+"""FP-NAS in processes of its own: killed, and under JAX."""
 
 import importlib.util
 import json
@@ -37,24 +37,6 @@ def test_a_search_that_is_killed_ends_as_another(tmp_path):
     assert results["began"] == 3
     assert results["unbroken"]["is_joint"]
     assert results["resumed"] == results["unbroken"]
-
-
-def test_two_replicas_go_the_way_of_one():
-    one, two = (
-        results_of(run("check_fp_nas_replicas", replicas))
-        for replicas in (1, 2)
-    )
-    for results in (one, two):
-        assert "`synchronized=True`" in results["refused"]
-        assert "'norm0'" in results["refused"]
-    assert one["architecture"] == two["architecture"]
-    assert one["steps"] == two["steps"] == 8
-    assert one["history"]["samples"] == two["history"]["samples"]
-    for key, values in one["history"].items():
-        np.testing.assert_allclose(values, two["history"][key], rtol=1e-4)
-    np.testing.assert_allclose(
-        one["weights"], two["weights"], rtol=1e-4, atol=1e-6
-    )
 
 
 def test_training_under_jax():

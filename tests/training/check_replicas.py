@@ -15,7 +15,7 @@ import numpy as np
 
 import keras_nas
 from keras_nas.training import Checkpoint
-from tests.replicas import mirrored
+from keras_nas.training import find_strategy
 
 
 class _Stop(keras.callbacks.Callback):
@@ -77,7 +77,7 @@ def _fitted(strategy, *callbacks):
 
 
 def main(folder):
-    strategy = mirrored(2)
+    strategy = find_strategy("mirrored", replicas=2)
     recalibrated = [
         _recalibrated(strategy, synchronized, inside)
         for synchronized in (False, True)

@@ -1,5 +1,6 @@
 """Resumed trainings against unbroken ones, bit for bit."""
 
+import errno
 import functools
 import json
 import os
@@ -16,23 +17,28 @@ from keras import layers
 
 import keras_nas
 from keras_nas.training import Checkpoint
+from keras_nas.training import FiniteLoss
+from keras_nas.training import Terminated
 
 EPOCHS = 4
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends the training in the middle of an epoch, by an error."""
+    """Ends the training in the middle of an epoch, by an error or a signal."""
 
-    def __init__(self, epoch):
+    def __init__(self, epoch, step=1, number=None):
         super().__init__()
-        self.epoch, self.now = epoch, None
+        self.epoch, self.step, self.now = epoch, step, None
+        self.number = number
 
     def on_epoch_begin(self, epoch, logs=None):
         self.now = epoch
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.now == self.epoch and batch == 1:
-            raise InterruptedError
+        if (self.now, batch) == (self.epoch, self.step):
+            if self.number is None:
+                raise InterruptedError
+            signal.raise_signal(self.number)
 
 
 def data(features=6):
@@ -155,6 +161,97 @@ def test_resumed_training_equals_an_unbroken_one(build, stop, tmp_path):
     assert Checkpoint(tmp_path).history == history
     if build is not plain:  # The next draws are the same, too.
         assert_same(next_draw(resumed), draw)
+
+
+@pytest.mark.parametrize("build", [plain, figs, dmasking])
+def test_training_resumes_within_an_epoch(build, tmp_path):
+    history, unbroken, draw = unbroken_of(build)
+    for epoch, step in ((1, 2), (2, 1), (2, 2)):  # One after the other.
+        checkpoint = Checkpoint(tmp_path, save_freq=1)
+        with pytest.raises(InterruptedError):
+            fit(
+                build(),
+                Stop(epoch, step),
+                checkpoint,
+                start=checkpoint.epoch,
+            )
+        checkpoint = Checkpoint(tmp_path)
+        assert (checkpoint.epoch, checkpoint.step) == (epoch, step)
+    resumed = build()
+    fit(resumed, checkpoint, start=2)
+    assert_same(state(resumed), unbroken)
+    assert checkpoint.history == history
+    if build is not plain:
+        assert_same(next_draw(resumed), draw)
+
+
+def test_sigterm_saves_and_ends_with_a_status(tmp_path, capsys):
+    _, unbroken, _ = unbroken_of(plain)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as caught:
+        fit(plain(), Stop(1, 1, signal.SIGTERM), Checkpoint(tmp_path))
+    assert isinstance(caught.value, Terminated) and caught.value.code == 75
+    assert "checkpoint-000001-00000002.npz'. Run the" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGTERM) == before
+    checkpoint, resumed = Checkpoint(tmp_path), plain()
+    assert (checkpoint.epoch, checkpoint.step) == (1, 2)
+    fit(resumed, checkpoint, start=1)
+    assert_same(state(resumed), unbroken)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_save_freq_counts_batches(tmp_path, eagerly):
+    fit(plain(), Checkpoint(tmp_path, keep=9, save_freq=2), epochs=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint-000000-00000002.npz",
+        "checkpoint-000001-00000002.npz",
+        "checkpoint-000001.npz",
+        "checkpoint-000002.npz",
+    ]
+    for freq in (0, 1.5, "batch"):
+        with pytest.raises(ValueError, match="`save_freq`. Expected 'epoch'"):
+            Checkpoint(tmp_path, save_freq=freq)
+
+
+def test_full_disk_does_not_end_the_training(tmp_path, monkeypatch, eagerly):
+    sync, calls = os.fsync, []
+
+    def fail_later(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 2:  # Of the first file, and of its folder.
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_later)
+    with pytest.warns(UserWarning, match="No space left.*Training goes on"):
+        history = fit(plain(), Checkpoint(tmp_path)).history
+    assert len(history["loss"]) == EPOCHS
+    names = [path.name for path in tmp_path.iterdir()]
+    assert names == ["checkpoint-000001.npz"]
+    monkeypatch.undo()
+    model, checkpoint = plain(), Checkpoint(tmp_path)
+    assert checkpoint.epoch == 1
+    assert len(fit(model, checkpoint, start=1).history["loss"]) == EPOCHS - 1
+
+
+def test_loss_that_is_not_finite_ends_it(tmp_path, eagerly):
+    x, y = data()
+    stream = tf.data.Dataset.range(99).map(
+        lambda i: (x / tf.cast(i != 4, "float32"), y)
+    )
+    checkpoint, model = Checkpoint(tmp_path), plain()
+    with pytest.raises(FloatingPointError) as caught:
+        model.fit(
+            stream,
+            steps_per_epoch=3,
+            epochs=EPOCHS,
+            verbose=0,
+            callbacks=[FiniteLoss(checkpoint), checkpoint],
+        )
+    message = str(caught.value)
+    assert "is nan after step 2 of epoch 2" in message
+    assert "checkpoint-000001.npz" in message and "learning rate" in message
+    assert Checkpoint(tmp_path).epoch == 1
 
 
 def test_more_epochs_go_on_where_the_first_ended(tmp_path):
