@@ -27,6 +27,7 @@ from absl import app
 from absl import flags
 
 from experiments import comparison
+from experiments import fitting
 from experiments import flags as common_flags
 from experiments.compare_presets import PRESETS
 from experiments.run import Run
@@ -244,7 +245,7 @@ def _main(argv):
         run = Run(FLAGS.output_dir, flagfile(preset), chief)
     except ValueError as error:
         sys.exit(f"Error: {error}")
-    results = compute(preset, run, FLAGS)
+    results = fitting.run_or_exit(lambda: compute(preset, run, FLAGS))
     print(f"\n{tables(summarize(results))}\n\n{run.path('report.md')}")
 
 

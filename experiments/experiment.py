@@ -347,7 +347,4 @@ def _main(method, argv):
         context = method.open(folder, preset, FLAGS)
     except (ValueError, OSError) as error:
         sys.exit(f"Error: {error}")
-    try:
-        method.run(context)
-    except (FloatingPointError, fitting.WorkerLost) as error:
-        sys.exit(f"Error: {error}")
+    fitting.run_or_exit(lambda: method.run(context))

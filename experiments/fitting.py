@@ -1,11 +1,14 @@
 """How models and searches are fitted, so that nothing is lost."""
 
 import contextlib
+import os
+import re
 import sys
 import time
 
 import tensorflow as tf
 
+from keras_nas.training import SAVED_STATUS
 from keras_nas.training import Checkpoint
 from keras_nas.training import FiniteLoss
 from keras_nas.training import synchronized_batch_norm
@@ -21,6 +24,21 @@ _LOST = (
 
 class WorkerLost(RuntimeError):
     """Another process of a training by several has ended."""
+
+
+def run_or_exit(function):
+    """Returns what a function returns, or ends the process with a message.
+
+    Args:
+        function: Function without arguments, in which something is fitted.
+    """
+    try:
+        return function()
+    except FloatingPointError as error:
+        sys.exit(f"Error: {error}")
+    except WorkerLost as error:
+        print(f"Error: {error}", file=sys.stderr, flush=True)
+        os._exit(SAVED_STATUS)  # TensorFlow would wait for the other worker.
 
 
 def progress():
@@ -133,7 +151,7 @@ def _workers_watched(context):
         index, number = context.worker
         if number == 1:
             raise
-        reason = str(error).splitlines()[0][:200]
+        reason = re.sub(r"\{\{.*?\}\} ", "", str(error)).splitlines()[0]
         raise WorkerLost(
             f"Worker {index} of {number} lost touch with another one "
             f"({reason}). Nothing that was saved is lost: start all workers "

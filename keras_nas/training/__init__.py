@@ -13,11 +13,13 @@ from keras_nas.training.strategy import STRATEGIES
 from keras_nas.training.strategy import find_strategy
 from keras_nas.training.strategy import is_chief
 from keras_nas.training.strategy import worker_of
+from keras_nas.training.termination import SAVED_STATUS
 from keras_nas.training.termination import FiniteLoss
 from keras_nas.training.termination import Terminated
 from keras_nas.training.warm_up import WarmUp
 
 __all__ = [
+    "SAVED_STATUS",
     "STRATEGIES",
     "Checkpoint",
     "ConstantEnding",
