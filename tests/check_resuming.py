@@ -87,6 +87,8 @@ def _tear(folder, rng):
     if len(files) < 2:
         return False
     content = files[-1].read_bytes()
+    if not content:
+        return False  # It was torn before.
     files[-1].write_bytes(content[: rng.randrange(len(content))])
     return True
 

@@ -80,7 +80,11 @@ def worker_of(strategy):
 
 
 def is_chief(strategy):
-    """Whether this process writes the files of a training."""
+    """Returns whether this process writes the files of a training.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+    """
     return worker_of(strategy)[0] == 0
 
 

@@ -252,7 +252,7 @@ def _small_network():
     return keras.Model(images, keras.layers.Dense(10)(x))
 
 
-def _stream(split, epoch):
+def _stream(split, epoch=0, input_context=None):
     """Returns the batches of a split, two an epoch, from an epoch on."""
     random = np.random.default_rng(0)
     images = random.normal(size=(4, 8, 6, 6, 3)).astype("float32")
