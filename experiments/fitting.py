@@ -115,7 +115,10 @@ def fit_resumable(
         The `History` of all epochs, with the `seconds` of this process.
     """
     preset = context.preset
-    checkpoint = Checkpoint(context.run.path("checkpoints", name))
+    checkpoint = Checkpoint(
+        context.run.path("checkpoints", name),
+        save_freq=preset.save_freq or "epoch",
+    )
     further = {
         argument: data.stream(name, checkpoint.epoch, context.input_context)
         for argument, name in (streams or {}).items()

@@ -146,6 +146,13 @@ class TrainingPreset:
             "over each one's part of the batch."
         },
     )
+    save_freq: int = dataclasses.field(
+        default=0,
+        metadata={
+            "help": "Batches from one checkpoint to the next within an epoch; "
+            "0: after epochs only, and on SIGTERM."
+        },
+    )
     verify_samples: int = dataclasses.field(
         default=64, metadata={"help": "Test images that exports must match."}
     )
