@@ -38,7 +38,7 @@ def results_of(process):
 @functools.cache
 def on_replicas(number):
     # The steps of FP-NAS and BigNAS take long to trace for each replica.
-    names = SEARCHES if number < 4 else ("figs", "dmasking", "atom_nas")
+    names = SEARCHES if number < 4 else ("figs", "dmasking")
     return results_of(start("replicas", number, ",".join(names)))
 
 
