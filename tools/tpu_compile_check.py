@@ -142,21 +142,28 @@ def largest_batch(hbm_of, row, limit):
         row: The `Row` of the step, at another number.
         limit: Integer, bytes.
     """
+    known = {row.batch_size: row.hbm}
+
+    def hbm_for(size):
+        if size not in known:
+            known[size] = hbm_of(size)
+        return known[size]
+
     slope = row.temporaries / row.batch_size
     images = (limit - row.hbm) / slope + row.batch_size
     size = 2 ** int(math.log2(max(1.0, images)))
-    hbm = hbm_of(size)
+    hbm = hbm_for(size)
     while hbm > limit:
         if size == 1:
             return 0
         size //= 2
-        hbm = hbm_of(size)
+        hbm = hbm_for(size)
     while True:
         if size != row.batch_size:
             slope = (hbm - row.hbm) / (size - row.batch_size)
             if hbm + slope * size > limit:
                 return size
-        hbm = hbm_of(2 * size)
+        hbm = hbm_for(2 * size)
         if hbm > limit:
             return size
         size *= 2
