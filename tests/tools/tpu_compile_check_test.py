@@ -6,6 +6,8 @@ import keras
 import pytest
 import tensorflow as tf
 
+from experiments.bignas_presets import BIGNAS
+from experiments.figs_presets import FIGS
 from tools import option_benchmarks
 from tools import tpu_compile_check
 from tools import tpu_compiler
@@ -60,8 +62,9 @@ def test_a_search_is_that_of_the_experiment():
 
 
 def test_searches_that_slice_are_masked():
-    preset = tpu_steps.static_preset(tpu_steps.bignas.BigNAS(), "smoke")
-    assert preset.execution == "masked"
+    masked = {"execution": "masked"}
+    assert tpu_steps.static_settings(BIGNAS["small"]) == masked
+    assert tpu_steps.static_settings(FIGS["small"]) == {}
 
 
 def test_sizes_that_are_values_are_found():
