@@ -7,11 +7,13 @@ that presets of data sets that are not here can be taken as well.
 """
 
 import collections.abc
+import contextlib
 import dataclasses
 import types
 
 import keras
 import tensorflow as tf
+from tensorflow.python.ops import custom_gradient  # It has no other name.
 
 from experiments import atomnas
 from experiments import bignas
@@ -76,7 +78,24 @@ def stablehlo(function, *arguments):
 
     compiled = tf.function(run, jit_compile=True, autograph=False)
     flat = tf.nest.flatten(arguments)
-    return compiled.experimental_get_compiler_ir(*flat)(stage="stablehlo")
+    with quick_tracing():
+        return compiled.experimental_get_compiler_ir(*flat)(stage="stablehlo")
+
+
+@contextlib.contextmanager
+def quick_tracing():
+    """Has TensorFlow trace functions with gradients of their own quickly.
+
+    For each, as for each network that is computed once more in the backward
+    pass, it looks for variables of TensorFlow 1 in all that came before, in a
+    time that grows with the square of it. There are none.
+    """
+    before = custom_gradient._get_dependent_variables
+    custom_gradient._get_dependent_variables = lambda *args, **kwargs: []
+    try:
+        yield
+    finally:
+        custom_gradient._get_dependent_variables = before
 
 
 def blank_images(shape, batch_size):
