@@ -9,6 +9,7 @@ that presets of data sets that are not here can be taken as well.
 import collections.abc
 import contextlib
 import dataclasses
+import gc
 import types
 
 import keras
@@ -88,14 +89,18 @@ def quick_tracing():
 
     For each, as for each network that is computed once more in the backward
     pass, it looks for variables of TensorFlow 1 in all that came before, in a
-    time that grows with the square of it. There are none.
+    time that grows with the square of it. There are none. And Python looks
+    for garbage in a graph that is all in use.
     """
-    before = custom_gradient._get_dependent_variables
+    before, collects = custom_gradient._get_dependent_variables, gc.isenabled()
     custom_gradient._get_dependent_variables = lambda *args, **kwargs: []
+    gc.disable()
     try:
         yield
     finally:
         custom_gradient._get_dependent_variables = before
+        if collects:
+            gc.enable()
 
 
 def blank_images(shape, batch_size):
