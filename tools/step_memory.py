@@ -28,6 +28,7 @@ import numpy as np
 
 from keras_nas.layers import running_child
 from tools import option_benchmarks as shared
+from tools import tpu_compiler
 
 _VARIABLES = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -39,16 +40,7 @@ _MEMORY_VARIABLES = {
     "TF_NUM_INTEROP_THREADS": "1",
 }
 
-# The compiler must not look for a TPU.
-_TPU_VARIABLES = {
-    "KERAS_BACKEND": "jax",
-    "JAX_PLATFORMS": "cpu",
-    "TPU_SKIP_MDS_QUERY": "1",
-    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
-    "TPU_WORKER_HOSTNAMES": "localhost",
-    "TPU_WORKER_ID": "0",
-}
-_TPU_TOPOLOGY = "v5e:2x2"
+_TPU_VARIABLES = {"KERAS_BACKEND": "jax", **tpu_compiler.VARIABLES}
 
 
 def measure(tool, sizes, cells, tpu):
@@ -193,7 +185,7 @@ def _plan_for_tpu(model, batch_size, steps, child):
 
     del steps
     topology = topologies.get_topology_desc(
-        platform="tpu", topology_name=_TPU_TOPOLOGY
+        platform="tpu", topology_name=tpu_compiler.TOPOLOGY
     )
     sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
     optimizer = shared.make_optimizer(model)

@@ -9,8 +9,9 @@ a program of it. A step passes if it compiles, fits the memory of a core, has
 shapes that are all known, and never calls the host. Searches that can compute
 slices of layers run with `execution="masked"`.
 
-The largest batch is looked for in powers of two, by compiling. Where a step has
-no room, the compiler computes parts of it twice, so it may be a slow one.
+The largest batch is looked for in powers of two, by compiling, which takes the
+compiler minutes. Where a step has no room, it computes parts of it twice, so
+that batch may be a slow one.
 """
 
 import dataclasses
@@ -46,8 +47,8 @@ flags.DEFINE_list(
 )
 flags.DEFINE_float(
     "search_seconds",
-    600.0,
-    "Of each step, look for the largest batch if three more compilations are "
+    1200.0,
+    "Of each step, look for the largest batch if two more compilations are "
     "likely to take no longer; 0: never.",
     0.0,
 )
@@ -132,24 +133,40 @@ def check(compiler, step, batch_size):
 def largest_batch(hbm_of, row, limit):
     """Returns the largest power of two of images that fit.
 
+    It does fit; that twice as many do not is what the compiler says, or a
+    straight line through what is known.
+
     Args:
         hbm_of: Function from a number of images to the bytes that the step
             takes, infinity if it does not compile.
         row: The `Row` of the step, at another number.
         limit: Integer, bytes.
     """
-    others = row.hbm - row.temporaries
-    images = max(1.0, (limit - others) * row.batch_size / row.temporaries)
-    size = 2 ** int(math.log2(images))
-    if hbm_of(size) <= limit:
-        while hbm_of(2 * size) <= limit:
-            size *= 2
-        return size
-    while size > 1:
+    known = {row.batch_size: row.hbm}
+
+    def hbm_for(size):
+        if size not in known:
+            known[size] = hbm_of(size)
+        return known[size]
+
+    slope = row.temporaries / row.batch_size
+    images = (limit - row.hbm) / slope + row.batch_size
+    size = 2 ** int(math.log2(max(1.0, images)))
+    hbm = hbm_for(size)
+    while hbm > limit:
+        if size == 1:
+            return 0
         size //= 2
-        if hbm_of(size) <= limit:
+        hbm = hbm_for(size)
+    while True:
+        if size != row.batch_size:
+            slope = (hbm - row.hbm) / (size - row.batch_size)
+            if hbm + slope * size > limit:
+                return size
+        hbm = hbm_for(2 * size)
+        if hbm > limit:
             return size
-    return 0
+        size *= 2
 
 
 def table(rows, limit):
@@ -220,7 +237,7 @@ def _check_step(compiler, step, limit):
     sizes = [int(size) for size in FLAGS.batch_sizes]
     for size in sizes or [max(1, step.batch_size // compiler.cores)]:
         row = check(compiler, step, size)
-        searches = not sizes and 3 * (row.seconds or 0) <= FLAGS.search_seconds
+        searches = not sizes and 2 * (row.seconds or 0) <= FLAGS.search_seconds
         if searches and FLAGS.search_seconds and row.passes(limit):
 
             def hbm_of(size):

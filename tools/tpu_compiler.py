@@ -53,7 +53,7 @@ class Plan:
         arguments: Of weights, optimizers, statistics and the batch.
         temporaries: Of all that is kept or computed in between.
         hbm: Of both, of results that take the place of no argument, and of
-            the program.
+            the program; or the compiler's own peak, if that is more.
     """
 
     arguments: int
@@ -155,7 +155,10 @@ class Compiler:
         return Plan(
             arguments=arguments,
             temporaries=temporaries,
-            hbm=arguments + temporaries + results + program,
+            hbm=max(
+                arguments + temporaries + results + program,
+                memory.peak_memory_in_bytes,
+            ),
         )
 
 

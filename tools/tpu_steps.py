@@ -7,11 +7,14 @@ that presets of data sets that are not here can be taken as well.
 """
 
 import collections.abc
+import contextlib
 import dataclasses
+import gc
 import types
 
 import keras
 import tensorflow as tf
+from tensorflow.python.ops import custom_gradient  # It has no other name.
 
 from experiments import atomnas
 from experiments import bignas
@@ -76,7 +79,28 @@ def stablehlo(function, *arguments):
 
     compiled = tf.function(run, jit_compile=True, autograph=False)
     flat = tf.nest.flatten(arguments)
-    return compiled.experimental_get_compiler_ir(*flat)(stage="stablehlo")
+    with quick_tracing():
+        return compiled.experimental_get_compiler_ir(*flat)(stage="stablehlo")
+
+
+@contextlib.contextmanager
+def quick_tracing():
+    """Has TensorFlow trace functions with gradients of their own quickly.
+
+    For each, as for each network that is computed once more in the backward
+    pass, it looks for variables of TensorFlow 1 in all that came before, in a
+    time that grows with the square of it. There are none. And Python looks
+    for garbage in a graph that is all in use.
+    """
+    before, collects = custom_gradient._get_dependent_variables, gc.isenabled()
+    custom_gradient._get_dependent_variables = lambda *args, **kwargs: []
+    gc.disable()
+    try:
+        yield
+    finally:
+        custom_gradient._get_dependent_variables = before
+        if collects:
+            gc.enable()
 
 
 def blank_images(shape, batch_size):
@@ -120,19 +144,20 @@ def open_context(preset):
     )
 
 
-def _figs(method, search):
+def _whole(search):
     return {"": (search, search.train_step)}
 
 
-def _dmasking(method, search):
-    view = search._phase.view
+def _dmasking(search):
+    # It alternates between two models, of which each has its own step.
+    masks = search._phase.view
     return {
         "weights": (search, search.train_step),
-        "masks": (view, view.train_step),
+        "masks": (masks, masks.train_step),
     }
 
 
-def _fpnas(method, search):
+def _fpnas(search):
     def step(is_warming_up):
         def run(data):
             search.is_warming_up = is_warming_up
@@ -143,69 +168,83 @@ def _fpnas(method, search):
     return {"warm-up": (search, step(True)), "search": (search, step(False))}
 
 
-def _pair(images):
+def _as_it_is(images):
+    return images
+
+
+def _pairs(images):
     return pair_data(images, None, None, images)[0]
 
 
-# Name -> the experiment, its preset if it is not the chosen one, the steps
-# that its search has, and its data.
+@dataclasses.dataclass
+class _Method:
+    """How the steps of a search are made.
+
+    Attributes:
+        experiment: The `experiment.Method`.
+        steps: Function from a search to a dictionary from names of steps to
+            the model and the function of each.
+        data: As of `Step`.
+        preset: String, its preset if that is not the chosen one.
+    """
+
+    experiment: object
+    steps: collections.abc.Callable = _whole
+    data: collections.abc.Callable = _as_it_is
+    preset: str | None = None
+
+
 _METHODS = {
-    "figs": (figs.FiGS, None, _figs, lambda data: data),
-    "dmasking": (dmasking.DMaskingNAS, None, _dmasking, lambda data: data),
-    "fpnas": (fpnas.FPNASExperiment, None, _fpnas, _pair),
-    "bignas": (bignas.BigNAS, None, _figs, lambda data: data),
-    "atomnas": (atomnas.AtomNAS, None, _figs, lambda data: data),
-    "fbnetv2_f": (
-        dmasking.DMaskingNAS,
-        "imagenet2012",
-        _dmasking,
-        lambda data: data,
+    "figs": _Method(figs.FiGS()),
+    "dmasking": _Method(dmasking.DMaskingNAS(), _dmasking),
+    "fpnas": _Method(fpnas.FPNASExperiment(), _fpnas, _pairs),
+    "bignas": _Method(bignas.BigNAS()),
+    "atomnas": _Method(atomnas.AtomNAS()),
+    "fbnetv2_f": _Method(
+        dmasking.DMaskingNAS(), _dmasking, preset="imagenet2012"
     ),
 }
-METHODS = tuple(_METHODS)
 
 
-def static_preset(method, name):
-    """Returns a preset of an experiment, with shapes that are known.
+def static_settings(preset):
+    """Returns what a preset must have for all shapes to be known.
 
     Args:
-        method: The `experiment.Method`.
-        name: String.
+        preset: The preset of an experiment.
     """
-    preset = method.presets[name]
-    settings = {k: v for k, v in _STATIC.items() if hasattr(preset, k)}
-    return dataclasses.replace(preset, **settings)
+    return {k: v for k, v in _STATIC.items() if hasattr(preset, k)}
 
 
 def make_steps(name, preset):
     """Returns the training steps of a search.
 
     Args:
-        name: String, one of `METHODS`.
+        name: String, that of a method, or fbnetv2_f, the space of the paper of
+            DMaskingNAS.
         preset: String, the name of a preset of its experiment.
 
     Returns:
         List of `Step`s.
     """
-    experiment, own, steps_of, data = _METHODS[name]
-    method = experiment()
-    chosen = static_preset(method, own or preset)
-    settings = {k: v for k, v in _STATIC.items() if hasattr(chosen, k)}
+    method = _METHODS[name]
+    chosen = method.experiment.presets[method.preset or preset]
+    settings = static_settings(chosen)
+    chosen = dataclasses.replace(chosen, **settings)
     keras.backend.clear_session()
     context = open_context(chosen)
-    search = method.new_search(context)
-    method.compile(context, search)
+    search = method.experiment.new_search(context)
+    method.experiment.compile(context, search)
     steps = []
-    for part, (model, run) in steps_of(method, search).items():
-        make_variables(model, data(context.data.train))
+    for part, (model, run) in method.steps(search).items():
+        make_variables(model, method.data(context.data.train))
         steps.append(
             Step(
-                f"{name} {part}".strip(),
-                run,
-                chosen.batch_size,
-                settings,
-                data,
-                context.data.input_shape,
+                name=f"{name} {part}".strip(),
+                run=run,
+                batch_size=chosen.batch_size,
+                settings=settings,
+                data=method.data,
+                shape=context.data.input_shape,
             )
         )
     return steps

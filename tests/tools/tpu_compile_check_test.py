@@ -6,6 +6,8 @@ import keras
 import pytest
 import tensorflow as tf
 
+from experiments.bignas_presets import BIGNAS
+from experiments.figs_presets import FIGS
 from tools import option_benchmarks
 from tools import tpu_compile_check
 from tools import tpu_compiler
@@ -60,8 +62,9 @@ def test_a_search_is_that_of_the_experiment():
 
 
 def test_searches_that_slice_are_masked():
-    preset = tpu_steps.static_preset(tpu_steps.bignas.BigNAS(), "smoke")
-    assert preset.execution == "masked"
+    masked = {"execution": "masked"}
+    assert tpu_steps.static_settings(BIGNAS["small"]) == masked
+    assert tpu_steps.static_settings(FIGS["small"]) == {}
 
 
 def test_sizes_that_are_values_are_found():
@@ -138,18 +141,31 @@ def test_table():
     assert "| no: call of the host: f |" in lines[3]
 
 
-@pytest.mark.parametrize("at_16", [100, 900])
+@pytest.mark.parametrize("guess", [0.2, 1.0, 5.0])
 @pytest.mark.parametrize(
     "images, expected", [(0, 0), (5, 4), (16, 16), (63, 32), (10**4, 8192)]
 )
-def test_largest_batch(at_16, images, expected):
-    """Whatever the first guess is, which another size is made from."""
+def test_largest_batch(guess, images, expected):
+    """Whatever the first guess is, and with few compilations."""
+    compiled = []
 
     def hbm_of(size):
-        return LIMIT if size <= images else math.inf
+        compiled.append(size)
+        return LIMIT * size / (images + 0.5)
 
-    row = Row(step="", batch_size=16, hbm=at_16, temporaries=at_16 - 50)
+    temporaries = guess * hbm_of(16)
+    row = Row(step="", batch_size=16, hbm=hbm_of(16), temporaries=temporaries)
+    compiled.clear()
     assert tpu_compile_check.largest_batch(hbm_of, row, LIMIT) == expected
+    assert len(compiled) <= (1 if guess == 1.0 and images else 6)
+
+
+def test_a_batch_that_does_not_compile_does_not_fit():
+    def hbm_of(size):
+        return 500 if size <= 4 else math.inf
+
+    row = Row(step="", batch_size=1, hbm=100, temporaries=50)
+    assert tpu_compile_check.largest_batch(hbm_of, row, LIMIT) == 4
 
 
 def test_a_step_that_tensorflow_cannot_compile():
