@@ -96,8 +96,8 @@ NAMES = {
         "synchronized_batch_norm",
     ],
 }
-# The other folders also run under the JAX and PyTorch backends.
-WITH_TENSORFLOW = ("data", "export", "training")
+# All others also run under the JAX and PyTorch backends.
+WITH_TENSORFLOW = ("compiling.py", "data", "export", "training")
 # Split, so that this file may be searched as well.
 MACHINE_PATHS = re.compile(r"(?<![\w.~)}\]/])/" + r"(work|tmp|root)/")
 TEXT = (".bzl", ".cfg", ".ini", ".json", ".md", ".py", ".sh", ".toml", ".txt")

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_nas.compiling import switch
 from keras_nas.layers import sharing
 from keras_nas.layers.elastic.elastic_choice import begin_steps
 from keras_nas.layers.elastic.elastic_mask import ElasticMask
 from keras_nas.layers.elastic.resizing import resize_bicubic
-from keras_nas.layers.elastic.switching import switch
 from keras_nas.layers.resolution_wrapper import ResolutionWrapper
 from keras_nas.layers.subsampling import pair
 

@@ -8,6 +8,7 @@ from keras import ops
 from keras.src.backend import AutocastScope
 from keras.src.backend import get_stateless_scope
 
+from keras_nas.compiling import switch
 from keras_nas.layers import sharing
 from keras_nas.layers.elastic.child import is_regularized
 from keras_nas.layers.elastic.child import running_child
@@ -19,7 +20,6 @@ from keras_nas.layers.elastic.elastic_mask import ElasticMask
 from keras_nas.layers.elastic.elastic_mask import check_choices
 from keras_nas.layers.elastic.elastic_mask import deserialize_layers
 from keras_nas.layers.elastic.elastic_mask import serialize_layers
-from keras_nas.layers.elastic.switching import switch
 
 
 @keras.saving.register_keras_serializable(package="keras_nas")

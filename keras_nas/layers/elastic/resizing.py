@@ -1,10 +1,10 @@
 """Bicubic interpolation that XLA compiles."""
 
-import contextlib
-
 import keras
 import numpy as np
 from keras import ops
+
+from keras_nas.compiling import at_once
 
 
 def resize_bicubic(images, size, axes):
@@ -33,7 +33,7 @@ def resize_bicubic(images, size, axes):
 
 def _matrix(old, new):
     identity = np.eye(old, dtype="float32")[None, :, :, None]
-    with _now():
+    with at_once():
         resized = ops.image.resize(
             identity,
             (new, old),
@@ -41,17 +41,3 @@ def _matrix(old, new):
             data_format="channels_last",
         )
         return ops.convert_to_numpy(resized)[0, :, :, 0]
-
-
-def _now():
-    """Computes at once, also where a function is being traced."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.init_scope()
-    if backend == "jax":
-        import jax
-
-        return jax.ensure_compile_time_eval()
-    return contextlib.nullcontext()

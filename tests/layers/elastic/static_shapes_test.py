@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from keras_nas.compiling import switch
 from keras_nas.layers import ElasticChoice
 from keras_nas.layers import ElasticResolution
 from keras_nas.layers.elastic import small_gradients
 from keras_nas.layers.elastic.resizing import resize_bicubic
-from keras_nas.layers.elastic.switching import switch
 from tests.elastic import assert_close
 
 

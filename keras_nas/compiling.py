@@ -1,11 +1,29 @@
-"""A switch that XLA compiles in a reasonable time."""
+"""What a step that is compiled needs of its backend."""
+
+import contextlib
 
 import keras
 from keras import ops
 
 
+def at_once():
+    """Returns a context that computes also where a step is being traced."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.init_scope()
+    if backend == "jax":
+        import jax
+
+        return jax.ensure_compile_time_eval()
+    return contextlib.nullcontext()
+
+
 def switch(index, functions, *operands):
     """Computes the one of several functions that an index says.
+
+    XLA compiles it in a reasonable time.
 
     Args:
         index: Scalar integer tensor.
