@@ -101,8 +101,8 @@ class ComparePreset:
 # By family and method: the small presets, for other numbers of epochs.
 _SHORT = {
     ("residual network", "Random search"): {"samples": 8, "sample_epochs": 2},
-    ("one_shot", "FiGS"): {"search_epochs": 8},
-    ("one_shot", "One-Shot"): {"search_epochs": 8},
+    ("one_shot", "FiGS"): {"search_epochs": 6},
+    ("one_shot", "One-Shot"): {"search_epochs": 6},
     ("mbconv", "DMaskingNAS"): {
         "search_epochs": 6,
         "weights_epochs": 1,
@@ -198,6 +198,6 @@ PRESETS = {
         image_size=16,
         batch_size=64,
         targets=(750_000,),
-        train_epochs=12,
+        train_epochs=10,
     ),
 }
