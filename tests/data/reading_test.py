@@ -56,12 +56,9 @@ def test_damage_is_left_out_and_epochs_keep_their_length(
     # One image, and six of the ten examples of the damaged file.
     readable = 33
     assert len(counts) == min(readable, steps * batch_size)
-    assert "corrupted record" in told
     lost = 7 if crop == "resize" else 6
     assert told.count("WARNING: left out") == 1
     assert f"left out {lost} of 40 examples of tiny_for_tests, train" in told
-    if crop == "inception":
-        assert "JPEG" in told
 
 
 @pytest.mark.parametrize("crop", CROPS)
