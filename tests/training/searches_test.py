@@ -11,7 +11,6 @@ import sys
 import numpy as np
 import pytest
 
-from tests.check_resuming import check
 from tests.searches import SEARCHES
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -102,5 +101,22 @@ def test_workers_go_the_way_of_replicas(name, workers):
 
 
 def test_a_killed_search_ends_as_another(tmp_path):
-    row = check("figs", kills=3, folder=tmp_path)
+    output = tmp_path / "resuming.json"
+    results = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.check_resuming",
+            "--kills=3",
+            "--searches=figs",
+            f"--output={output}",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert results.returncode == 0, results.stderr[-3000:]
+    (row,) = json.loads(output.read_text())["searches"]
     assert row["kills"] == 3 and row["same"] == row["ends"] > 0
