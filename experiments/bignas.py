@@ -150,7 +150,9 @@ class BigNAS(experiment.Method):
         }
 
     def trained(self, context):
-        """Returns the search of the supernet that was trained."""
+        """Returns the search of the supernet that was trained, which each
+        process of several has for itself."""
+        context = context.alone()
         with context.strategy.scope():
             path = context.run.path("supernet.keras")
             search = self.wrapped(context, keras.models.load_model(path))
@@ -175,7 +177,7 @@ class BigNAS(experiment.Method):
 
     def evaluations(self, context, worker, workers):
         """Returns what is known of networks of the trained supernet."""
-        search = self.trained(context.alone())
+        search = self.trained(context)
         batches = self.recalibration_data(context)
         data = self.selection_data(context)
 

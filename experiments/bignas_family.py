@@ -25,7 +25,7 @@ _COST_LABELS = {
 
 def cut(method, context, selected):
     """Cuts the children out of the supernet; returns the stage's facts."""
-    search = method.trained(context.alone())
+    search = method.trained(context)
     batches = method.recalibration_data(context)
     facts = {}
     for child in selected["children"]:

@@ -77,6 +77,7 @@ def compute(preset, run, flags_):
                 preset.training(),
                 run.path("cells", f"{entry.slug()}_{seed}"),
                 comparison.flags_of(flags_, seed),
+                run.is_chief,
             )
             results.append(cell.result())
             write(preset, run, results)

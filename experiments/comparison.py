@@ -9,7 +9,6 @@ from experiments import exporting
 from experiments import flags as common_flags
 from experiments import pipeline
 from experiments.run import Run
-from keras_nas.training import is_chief
 
 BASELINE = "narrowed"
 
@@ -52,12 +51,13 @@ class Cell:
         training: Dictionary of the settings of all retrainings.
         folder: Path of the folder of the cell.
         flags: Object with `data_dir`, `download`, `strategy` and `seed`.
+        is_chief: Boolean, of `Run`.
 
     Raises:
         ValueError: If the folder has a cell with other settings.
     """
 
-    def __init__(self, entry, training, folder, flags):
+    def __init__(self, entry, training, folder, flags, is_chief=True):
         self.entry, self.flags = entry, flags
         self.training = training
         settings = {
@@ -70,8 +70,7 @@ class Cell:
             **{f"retraining_{key}": v for key, v in training.items()},
         }
         lines = [f"--{key}={value}" for key, value in settings.items()]
-        chief = is_chief(common_flags.strategy_of(flags))
-        self.run = Run(folder, "\n".join(lines) + "\n", chief)
+        self.run = Run(folder, "\n".join(lines) + "\n", is_chief)
 
     def result(self):
         """Returns the facts of the cell, from `results.json` if it is done."""

@@ -70,10 +70,7 @@ class Run:
     def results(self):
         """Returns what is in `results.json`; `None` before that is there."""
         path = self.path("results.json")
-        if not os.path.exists(path):
-            return None
-        with open(path) as file:
-            return json.load(file)
+        return _read_json(path) if os.path.exists(path) else None
 
     def stage(self, name, function, alone=False):
         """Returns the facts of a stage, running it if it is not finished.
@@ -91,8 +88,7 @@ class Run:
         path = self.path("stages", f"{name}.json")
         if os.path.exists(path):
             print(f"{name}: done before", flush=True)
-            with open(path) as file:
-                return json.load(file)
+            return _read_json(path)
         if alone and not self.is_chief:
             return self.wait(name)
         print(f"{name} ...", flush=True)
@@ -117,8 +113,7 @@ class Run:
         """
         path = self.path("stages", f"{name}.json")
         self._wait_for(path)
-        with open(path) as file:
-            return json.load(file)
+        return _read_json(path)
 
     def wait_for_results(self):
         """Waits until another process has written `results.json`."""
@@ -158,3 +153,8 @@ class Run:
         temporary = os.path.join(folder, f"unfinished_{file}")
         item.save(temporary)
         os.replace(temporary, self.path(name))
+
+
+def _read_json(path):
+    with open(path) as file:
+        return json.load(file)

@@ -32,10 +32,7 @@ def _network(mask):
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def figs():
-    mask = keras_nas.FiGSMask(temperature=0.5, seed=3, name="mask")
-    cost = keras_nas.ExpectedFLOPs(target=0.5)
-    search = keras_nas.search.FiGS(_network(mask), cost)
+def _compiled(search):
     search.compile(
         keras.optimizers.SGD(0.05, momentum=0.9),
         _FROM_LOGITS,
@@ -43,19 +40,19 @@ def figs():
         mask_optimizer=keras.optimizers.SGD(0.5),
     )
     return search
+
+
+def figs():
+    mask = keras_nas.FiGSMask(temperature=0.5, seed=3, name="mask")
+    cost = keras_nas.ExpectedFLOPs(target=0.5)
+    return _compiled(keras_nas.search.FiGS(_network(mask), cost))
 
 
 def dmasking():
     mask = keras_nas.ChannelMask([3, 6, 12], seed=3, name="mask")
     cost = keras_nas.ExpectedFLOPs(target=0.5)
     search = keras_nas.search.DMaskingNAS(_network(mask), cost, warmup_epochs=1)
-    search.compile(
-        keras.optimizers.SGD(0.05, momentum=0.9),
-        _FROM_LOGITS,
-        metrics=["accuracy"],
-        mask_optimizer=keras.optimizers.SGD(0.5),
-    )
-    return search
+    return _compiled(search)
 
 
 def atom_nas():

@@ -5,6 +5,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_nas.data.splits import EVALUATED
+
 
 @dataclasses.dataclass(frozen=True)
 class Datasets:
@@ -73,7 +75,7 @@ class Datasets:
         """
         self._check(split, self.cardinalities)
         examples = self.cardinalities[split]
-        if split in ("validation", "test"):
+        if split in EVALUATED:
             return -(-examples // self.batch_size)
         return examples // self.batch_size
 
