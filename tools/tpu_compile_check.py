@@ -26,6 +26,7 @@ from absl import app
 from absl import flags
 
 from keras_nas.environment import environment
+from keras_nas.report.tables import markdown_table
 from tools import tpu_compiler
 
 METHODS = ["figs", "dmasking", "fpnas", "bignas", "atomnas", "fbnetv2_f"]
@@ -176,29 +177,29 @@ def table(rows, limit):
         rows: List of `Row`s.
         limit: Integer, bytes of a core.
     """
+    header = ["step", "batch of a core", "operations", "compiles"]
+    header += ["arguments", "temporaries", "memory of a core", "largest batch"]
     lines = [
-        "| step | batch of a core | operations | compiles | arguments "
-        "| temporaries | memory of a core | largest batch |",
-        "| :-- | --: | --: | :-- | --: | --: | --: | --: |",
-    ]
-    for row in rows:
-        result = "yes" if row.passes(limit) else _reason(row)
-        largest = "-" if row.largest is None else f"{row.largest:,}"
-        cells = [
+        (
             row.step,
-            f"{row.batch_size:,}",
-            "-" if row.operations is None else f"{row.operations:,}",
-            result,
+            _count(row.batch_size),
+            _count(row.operations),
+            "yes" if row.passes(limit) else _reason(row),
             *map(_megabytes, (row.arguments, row.temporaries, row.hbm)),
-            largest,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            _count(row.largest),
+        )
+        for row in rows
+    ]
+    return markdown_table(header, lines)
 
 
 def _reason(row):
     reasons = [*row.faults, *([row.error] if row.error else [])]
-    return f"no: {'; '.join(reasons) or 'it does not fit'}".replace("|", "/")
+    return f"no: {'; '.join(reasons) or 'it does not fit'}"
+
+
+def _count(value):
+    return "-" if value is None else f"{value:,}"
 
 
 def _megabytes(value):

@@ -100,12 +100,7 @@ class GumbelSoftmaxMask(Mask):
     def weights_of_options(self):
         """Returns this step's Gumbel-softmax weights g, `(options,)`."""
         leader = self.leader()
-        eps = 2.0**-24
-        uniform = keras.random.uniform(
-            leader.logits.shape, dtype="float32", seed=leader.seed_generator
-        )
-        uniform = ops.clip(uniform, eps, 1.0 - eps)
-        gumbel = -ops.log(-ops.log(uniform))
+        gumbel = -ops.log(-ops.log(leader.draw()))
         scores = (leader.logits + gumbel) / leader.temperature
         return ops.exp(scores - ops.logsumexp(scores))  # A softmax.
 

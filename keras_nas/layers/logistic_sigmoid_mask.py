@@ -109,11 +109,7 @@ class LogisticSigmoidMask(PerChannelMask):
         super().build(input_shape)
 
     def sample(self):
-        eps = 2.0**-24
-        uniform = keras.random.uniform(
-            self.logits.shape, dtype="float32", seed=self.seed_generator
-        )
-        uniform = ops.clip(uniform, eps, 1.0 - eps)
+        uniform = self.draw()
         logistic = ops.log(uniform) - ops.log1p(-uniform)
         return ops.sigmoid((self.logits + logistic) / self.temperature)
 

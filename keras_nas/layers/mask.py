@@ -6,6 +6,7 @@ import numbers
 import weakref
 
 import keras
+from keras import ops
 
 # They have no other names.
 from keras.src.backend import get_stateless_scope
@@ -43,6 +44,8 @@ class Mask(StepSeeded, keras.layers.Layer):
     decides_each_channel = False
     # Whether exactly one of its switches is on.
     is_exclusive = False
+    # The weights that its draws decide on, if it draws.
+    logits = None
 
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -50,6 +53,7 @@ class Mask(StepSeeded, keras.layers.Layer):
         self.seed = self.seed_generator.seed
         self._begun_steps = weakref.WeakSet()
         self._is_held = False
+        self._held_draw = None
 
     def leaders(self):
         """Returns the masks whose decisions this one takes: its own."""
@@ -94,14 +98,36 @@ class Mask(StepSeeded, keras.layers.Layer):
         self._begun_steps.add(context)
         return True
 
+    def draw(self):
+        """Returns this step's draw: for each logit a number in (0, 1).
+
+        It is uniform, and the same until the next step begins; `None` if there
+        are no logits.
+        """
+        if self.logits is None or self._held_draw is not None:
+            return self._held_draw
+        eps = 2.0**-24
+        uniform = keras.random.uniform(
+            self.logits.shape, dtype="float32", seed=self.seed_generator
+        )
+        return ops.clip(uniform, eps, 1.0 - eps)
+
     @contextlib.contextmanager
-    def held(self):
-        """Keeps the draws of the step that has begun, in what is run again."""
-        before, self._is_held = self._is_held, True
+    def held(self, draw=None):
+        """Stays in the step that has begun, in what is run again.
+
+        Args:
+            draw: What `draw()` returned, so that it is not computed anew for
+                each place of the mask, by hundreds of operations under XLA.
+        """
+        before = self._is_held, self._held_draw
+        self._is_held = True
+        if draw is not None:
+            self._held_draw = draw
         try:
             yield
         finally:
-            self._is_held = before
+            self._is_held, self._held_draw = before
 
     def sample(self):
         """Returns this step's switches, a float32 vector.

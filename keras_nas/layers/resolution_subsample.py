@@ -118,13 +118,16 @@ class ResolutionSubsample(ResolutionWrapper, GumbelSoftmaxMask):
 
     def call(self, inputs, training=False):
         weights = self.weights_in_call(training)
+        draws = []
         if training:
-            for mask in self._masks():
+            masks = self._masks()
+            for mask in masks:
                 mask.begin_step()
+            draws = [(mask, mask.draw()) for mask in masks]
         trainable = [v.value for v in self.layer.trainable_variables]
         outputs = ops.zeros((), inputs.dtype)
         for index in range(len(self.resolutions)):
-            run, changed = self._pure_function(index, training)
+            run, changed = self._pure_function(index, training, draws)
             run = keras.remat(run) if training else run
             inputs, outputs, *changes = run(
                 inputs, outputs, weights[index], *trainable
@@ -133,7 +136,7 @@ class ResolutionSubsample(ResolutionWrapper, GumbelSoftmaxMask):
                 variable.assign_add(ops.cast(change, variable.dtype))
         return outputs
 
-    def _pure_function(self, index, training):
+    def _pure_function(self, index, training, draws):
         """Returns a function of tensors that can be run again.
 
         It returns its input, so that the backward passes wait for each other,
@@ -151,7 +154,7 @@ class ResolutionSubsample(ResolutionWrapper, GumbelSoftmaxMask):
 
         def run(inputs, total, weight, *trainable):
             small = subsample(inputs, size, self.data_format)
-            with self._held():
+            with _held(draws):
                 output, after = layer.stateless_call(
                     list(trainable), before, small, **kwargs
                 )
@@ -176,9 +179,10 @@ class ResolutionSubsample(ResolutionWrapper, GumbelSoftmaxMask):
         layers = self.layer._flatten_layers()
         return [layer for layer in layers if isinstance(layer, Mask)]
 
-    def _held(self):
-        """Keeps the draws of masks in F, when the backward pass runs it."""
-        stack = contextlib.ExitStack()
-        for mask in self._masks():
-            stack.enter_context(mask.held())
-        return stack
+
+def _held(draws):
+    """Keeps the draws of masks, each time that F is run."""
+    stack = contextlib.ExitStack()
+    for mask, draw in draws:
+        stack.enter_context(mask.held(draw))
+    return stack

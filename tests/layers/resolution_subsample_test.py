@@ -223,6 +223,24 @@ def test_other_draws_in_the_next_step():
     assert step_of(search) == 2
 
 
+def test_masks_inside_are_drawn_once_in_a_step():
+    """Not for each place, each resolution and each run of the network."""
+    inputs = keras.Input((None, None, 3))
+    mask = ChannelMask([2, 4], seed=0)
+    x = ChannelMask([1, 4], decided_by=mask)(mask(mask(conv()(inputs))))
+    search = ResolutionSubsample(_SIZES, keras.Model(inputs, x), seed=1)
+    search.build((4, 9, 9, 3))
+
+    def step(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(search(x, training=True))
+        return tape.gradient(loss, mask.logits.value)
+
+    graph = tf.function(step).get_concrete_function(images()).graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert kinds.count("StatelessRandomUniformV2") == 2
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("index", range(3))
 @pytest.mark.parametrize("make", [normalized, classifier])
