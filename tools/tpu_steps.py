@@ -8,6 +8,7 @@ that presets of data sets that are not here can be taken as well.
 
 import collections.abc
 import contextlib
+import copy
 import dataclasses
 import gc
 import types
@@ -194,6 +195,18 @@ class _Method:
     preset: str | None = None
 
 
+class _AtLargestResolution(dmasking.DMaskingNAS):
+    """DMaskingNAS at the largest resolution, without a choice of one.
+
+    The module of several resolutions is as many times as large.
+    """
+
+    def space(self, context):
+        space = copy.copy(super().space(context))
+        space.resolutions = space.resolutions[-1:]
+        return space
+
+
 _METHODS = {
     "figs": _Method(figs.FiGS()),
     "dmasking": _Method(dmasking.DMaskingNAS(), _dmasking),
@@ -201,7 +214,7 @@ _METHODS = {
     "bignas": _Method(bignas.BigNAS()),
     "atomnas": _Method(atomnas.AtomNAS()),
     "fbnetv2_f": _Method(
-        dmasking.DMaskingNAS(), _dmasking, preset="imagenet2012"
+        _AtLargestResolution(), _dmasking, preset="imagenet2012"
     ),
 }
 
@@ -220,7 +233,7 @@ def make_steps(name, preset):
 
     Args:
         name: String, that of a method, or fbnetv2_f, the space of the paper of
-            DMaskingNAS.
+            DMaskingNAS, at 224 pixels.
         preset: String, the name of a preset of its experiment.
 
     Returns:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import numbers
+import threading
 import weakref
 
 import keras
@@ -16,6 +17,9 @@ from keras_nas.layers.step_seed import StepSeeded
 from keras_nas.layers.step_seed import StepSeedGenerator
 
 _CALL_CONTEXT = "current_call_ctx"  # Where Keras keeps that of a call.
+
+# Of a thread, since the replicas of a strategy take turns in mid-call.
+_held = threading.local()
 
 
 class Mask(StepSeeded, keras.layers.Layer):
@@ -52,8 +56,6 @@ class Mask(StepSeeded, keras.layers.Layer):
         self.seed_generator = StepSeedGenerator(seed, self.name)
         self.seed = self.seed_generator.seed
         self._begun_steps = weakref.WeakSet()
-        self._is_held = False
-        self._held_draw = None
 
     def leaders(self):
         """Returns the masks whose decisions this one takes: its own."""
@@ -83,7 +85,7 @@ class Mask(StepSeeded, keras.layers.Layer):
         Returns:
             Whether this call was the one that began the step.
         """
-        if self._is_held:
+        if id(self) in _held_draws():
             return False
         # Where Keras calls a model without its `__call__`, as for JAX, the
         # scope of that call is what its layers' calls have in common.
@@ -104,8 +106,9 @@ class Mask(StepSeeded, keras.layers.Layer):
         It is uniform, and the same until the next step begins; `None` if there
         are no logits.
         """
-        if self.logits is None or self._held_draw is not None:
-            return self._held_draw
+        held = _held_draws().get(id(self))
+        if self.logits is None or held is not None:
+            return held
         eps = 2.0**-24
         uniform = keras.random.uniform(
             self.logits.shape, dtype="float32", seed=self.seed_generator
@@ -120,14 +123,14 @@ class Mask(StepSeeded, keras.layers.Layer):
             draw: What `draw()` returned, so that it is not computed anew for
                 each place of the mask, by hundreds of operations under XLA.
         """
-        before = self._is_held, self._held_draw
-        self._is_held = True
-        if draw is not None:
-            self._held_draw = draw
+        before = _held_draws()
+        if draw is None:
+            draw = before.get(id(self))
+        _held.draws = {**before, id(self): draw}
         try:
             yield
         finally:
-            self._is_held, self._held_draw = before
+            _held.draws = before
 
     def sample(self):
         """Returns this step's switches, a float32 vector.
@@ -173,6 +176,11 @@ class Mask(StepSeeded, keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+def _held_draws():
+    """Returns the held draws, or `None`, by the ids of masks that are held."""
+    return getattr(_held, "draws", {})
 
 
 def masks_of(operation):

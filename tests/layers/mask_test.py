@@ -1,5 +1,6 @@
 """What all masks share: axes, shapes, and one draw per step."""
 
+import concurrent.futures
 import copy
 
 import keras
@@ -229,6 +230,19 @@ def test_copies_continue_the_draws():
     twin = copy.deepcopy(mask)
     assert step_of(twin) == 1
     assert (draw(twin) == draw(mask)).all()
+
+
+def test_only_the_thread_that_holds_a_mask_stays_in_its_step():
+    mask, half = build_mask(_mask(), 16), np.full(16, 0.5, "float32")
+    draw(mask)
+    with concurrent.futures.ThreadPoolExecutor() as threads, mask.held(half):
+        np.testing.assert_array_equal(draw(mask), half)
+        assert step_of(mask) == 1
+        other = threads.submit(draw, mask).result()
+        assert step_of(mask) == 2
+        assert (other != half).all()
+        np.testing.assert_array_equal(mask.draw(), half)
+    assert (to_numpy(mask.draw()) != half).all()
 
 
 @keras.saving.register_keras_serializable(package="keras_nas_tests")
