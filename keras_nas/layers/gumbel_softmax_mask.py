@@ -100,7 +100,7 @@ class GumbelSoftmaxMask(Mask):
     def weights_of_options(self):
         """Returns this step's Gumbel-softmax weights g, `(options,)`."""
         leader = self.leader()
-        gumbel = -ops.log(-ops.log(leader.draw()))
+        gumbel = -ops.log(-ops.log(leader.uniform()))
         scores = (leader.logits + gumbel) / leader.temperature
         return ops.exp(scores - ops.logsumexp(scores))  # A softmax.
 

@@ -109,7 +109,7 @@ class LogisticSigmoidMask(PerChannelMask):
         super().build(input_shape)
 
     def sample(self):
-        uniform = self.draw()
+        uniform = self.uniform()
         logistic = ops.log(uniform) - ops.log1p(-uniform)
         return ops.sigmoid((self.logits + logistic) / self.temperature)
 

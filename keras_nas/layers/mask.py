@@ -100,11 +100,11 @@ class Mask(StepSeeded, keras.layers.Layer):
         self._begun_steps.add(context)
         return True
 
-    def draw(self):
-        """Returns this step's draw: for each logit a number in (0, 1).
+    def uniform(self):
+        """Returns what this step draws by: for each logit a number in (0, 1).
 
-        It is uniform, and the same until the next step begins; `None` if there
-        are no logits.
+        They are uniform, and the same until the next step begins; `None` if
+        there are no logits.
         """
         held = _held_draws().get(id(self))
         if self.logits is None or held is not None:
@@ -116,17 +116,17 @@ class Mask(StepSeeded, keras.layers.Layer):
         return ops.clip(uniform, eps, 1.0 - eps)
 
     @contextlib.contextmanager
-    def held(self, draw=None):
+    def held(self, uniform=None):
         """Stays in the step that has begun, in what is run again.
 
         Args:
-            draw: What `draw()` returned, so that it is not computed anew for
-                each place of the mask, by hundreds of operations under XLA.
+            uniform: What `uniform()` returned, so that it is not computed anew
+                for each place of the mask, by hundreds of operations under XLA.
         """
         before = _held_draws()
-        if draw is None:
-            draw = before.get(id(self))
-        _held.draws = {**before, id(self): draw}
+        if uniform is None:
+            uniform = before.get(id(self))
+        _held.draws = {**before, id(self): uniform}
         try:
             yield
         finally:

@@ -123,7 +123,7 @@ class ResolutionSubsample(ResolutionWrapper, GumbelSoftmaxMask):
             masks = self._masks()
             for mask in masks:
                 mask.begin_step()
-            draws = [(mask, mask.draw()) for mask in masks]
+            draws = [(mask, mask.uniform()) for mask in masks]
         trainable = [v.value for v in self.layer.trainable_variables]
         outputs = ops.zeros((), inputs.dtype)
         for index in range(len(self.resolutions)):

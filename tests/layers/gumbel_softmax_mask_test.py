@@ -46,7 +46,7 @@ def test_any_kind_can_decide_any_other(kind, leader):
     again = built(kind(**arguments_of(kind), decided_by=follower))
     for mask in (follower, again):
         assert mask.leader() is leader
-        assert mask.logits is None and mask.draw() is None
+        assert mask.logits is None and mask.uniform() is None
         np.testing.assert_array_equal(
             mask.weights_of_options(), leader.weights_of_options()
         )
